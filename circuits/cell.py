@@ -1,0 +1,127 @@
+"""The MTJ access cell: which device, which transistors, how driven; and the netlist text all its decks share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from PySpice.Spice.Netlist import Circuit
+
+from spicebridge.deck import Deck, DeckError, make_deck, model_parameters
+from spicebridge.project import netlists_folder
+
+DIRECTIONS = ("ap_to_p", "p_to_ap")
+T_SELECT = 50e-12  # s, when the gate line e begins to move
+T_DRIVE = 150e-12  # s, when the lines u and ub do, e having settled
+T_EDGE = 20e-12  # s, rise and fall of the drivers' controls; a driver switches at half height
+T_START = T_DRIVE + T_EDGE / 2
+T_SETTLE = 1e-9  # s, kept after a pulse so that its trailing edge is wholly counted
+STEP = 1.25e-12  # s; half the noise's sample spacing: Boltzmann within 1 %, switching times within 2 %
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A 2T1MTJ access cell. Lengths in m, voltages in V, resistance in ohm, capacitance in F.
+
+    Attributes:
+        mtj: parameter set in ``netlists/devices``.
+        card: transistor card in ``netlists/transistors``.
+        w_n, w_p, l_gate: access transistors.
+        v_gate: magnitude of the gate line's swing.
+        r_drive, c_line: line driver's resistance and one cell's length of line (assumed).
+        temperature: in K.
+    """
+
+    mtj: str = "mtj_b"
+    card: str = "ptm45hp"
+    w_n: float = 0.4e-6
+    w_p: float = 0.6e-6
+    l_gate: float = 45e-9
+    v_gate: float = 1.2
+    r_drive: float = 500.0
+    c_line: float = 0.5e-15
+    temperature: float = 300.15
+
+    @property
+    def widths(self) -> dict[str, float]:
+        """The access transistors' sizes as subcircuit parameters."""
+        return {"w_n": self.w_n, "w_p": self.w_p, "l_gate": self.l_gate}
+
+    @property
+    def driver(self) -> dict[str, float]:
+        """The line driver's subcircuit parameters."""
+        return {"r_drive": self.r_drive, "c_line": self.c_line}
+
+
+def make_cell(settings: Mapping[str, object]) -> Cell:
+    """A cell from a settings table.
+
+    Raises:
+        DeckError: an unknown name, or a value of the wrong kind or sign.
+    """
+    known = {each.name: each for each in fields(Cell)}
+    for name, value in settings.items():
+        if name not in known:
+            raise DeckError(f"a cell has no {name!r}. It has: {', '.join(known)}.")
+        is_text = isinstance(known[name].default, str)
+        if is_text != isinstance(value, str) or (not is_text and not _is_positive(value)):
+            raise DeckError(f"cell {name} = {value!r} should be {'a name' if is_text else 'a positive number'}.")
+    return Cell(**settings)  # type: ignore[arg-type]  # checked above
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def gate_sign(direction: str) -> int:
+    """The sign of e that writes ``direction``: the NMOS pulls up to +u, the PMOS down to -u."""
+    if direction not in DIRECTIONS:
+        raise DeckError(f"there is no direction {direction!r}. There are: {', '.join(DIRECTIONS)}.")
+    return 1 if direction == "ap_to_p" else -1
+
+
+def start_state(direction: str) -> int:
+    """mz of the state a write in ``direction`` starts from: 1 is P, -1 is AP."""
+    return -gate_sign(direction)
+
+
+def new_circuit(cell: Cell) -> Circuit:
+    """A PySpice circuit with the cell's models and subcircuits."""
+    circuit = Circuit("cell")
+    for file in (f"devices/{cell.mtj}.lib", f"transistors/{cell.card}.lib", "cells.lib"):
+        if not (netlists_folder() / file).is_file():
+            folder = (netlists_folder() / file).parent
+            known = ", ".join(sorted(path.stem for path in folder.glob("*.lib")))
+            raise DeckError(f"there is no {file} in netlists. Known there: {known}.")
+        circuit.raw_spice += f".include {file}\n"
+    return circuit
+
+
+def add_controls(circuit: Circuit, t_pulse: float | None) -> None:
+    """Control nodes ctl_e and ctl_u of the line drivers, 0 to 1, drawing no current.
+
+    ``t_pulse`` in s is the width of u between half heights, e opening before and closing after it; None
+    means both lines are on from the start and stay so.
+    """
+    for node, start, wait in (("ctl_e", T_SELECT, 2 * (T_DRIVE - T_SELECT)), ("ctl_u", T_DRIVE, 0.0)):
+        if t_pulse is None:
+            circuit.V(node, node, circuit.gnd, "dc 1")
+            continue
+        end = start + t_pulse + wait
+        points = ((0.0, 0), (start, 0), (start + T_EDGE, 1), (end, 1), (end + T_EDGE, 0))
+        circuit.V(node, node, circuit.gnd, f"pwl({' '.join(f'{time:.6g} {level}' for time, level in points)})")
+
+
+def finish(circuit: Circuit, cell: Cell, *, name: str, analysis: str, save: list[str]) -> Deck:
+    """The deck of a circuit: models loaded, options set, an analysis, and what is saved."""
+    head = ".control\npre_osdi devices/stt_mtj.osdi\n.endc\n"
+    # trtol: the step is bounded by the noise, so the local error estimate only costs time. Trapezoidal is
+    # ngspice's default and must stay: gear's numerical damping is as large as the magnet's own.
+    tail = f".options trtol=1000 temp={cell.temperature - 273.15:.6g}\n.save {' '.join(save)}\n{analysis}\n"
+    netlist = str(circuit)
+    return make_deck(f"{head}{netlist}\n{tail}", folder=netlists_folder(), name=name)
+
+
+def mtj_card(deck: Deck) -> Mapping[str, float]:
+    """The MTJ parameters a deck was built with, SI units."""
+    return model_parameters(deck, "mtj")

@@ -1,0 +1,287 @@
+"""Lookup tables: what both banks share.
+
+A table is an ``xarray.Dataset`` with labelled axes, SI units and, beside every sampled quantity, its
+standard error. Text axes (a direction, a state) are categories and are never interpolated; number axes are
+read multilinearly, in the scale each quantity declares, and never beyond their ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from spicebridge.errors import SpicebridgeError
+from spicebridge.files import replacing
+
+# Attributes of a quantity or an axis that mean something and so belong to the digest.
+DECLARED = ("units", "long_name", "scale", "flag_meanings")
+SCALES = ("linear", "log", "log(-log)")
+_TINY = 1e-300
+
+
+class TableError(SpicebridgeError):
+    """A table that is missing, damaged, or asked for what it does not hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class LookupTable:
+    """A circuit's swept behaviour, with the lineage of every value.
+
+    Attributes:
+        data: axes as coordinates, quantities as variables. Each carries ``units`` and ``long_name``;
+            ``scale`` (one of ``SCALES``) says in what scale an axis or a quantity is interpolated.
+        name: what the table is called, ``mtj_write`` say.
+        lineage: JSON-like record of what the values came from (testbench, parameters, decks, seeds);
+            part of the digest, so it holds neither a clock nor a path.
+        origin: JSON-like record of circumstances (versions, times); kept in the file, not in the digest.
+    """
+
+    data: xr.Dataset
+    name: str
+    lineage: Mapping[str, Any]
+    origin: Mapping[str, Any]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes' names, in the data's order."""
+        return tuple(str(name) for name in self.data.sizes)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The names of what was characterised."""
+        return tuple(str(name) for name in self.data.data_vars)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content: values, coordinates, declared attributes and lineage."""
+        content = hashlib.sha256()
+        content.update(_canonical({"name": self.name, "lineage": self.lineage}))
+        for name in sorted(str(name) for name in self.data.variables):
+            variable = self.data[name]
+            declared = {key: variable.attrs[key] for key in DECLARED if key in variable.attrs}
+            content.update(_canonical({"variable": name, "dims": variable.dims, "attrs": declared}))
+            content.update(_canonical(variable.shape))
+            content.update(_value_bytes(variable.values))
+        return content.hexdigest()
+
+    def read(self, quantity: str, **at: ArrayLike) -> NDArray[np.float64]:
+        """The quantity at the given coordinates, interpolated.
+
+        Args:
+            quantity: one of ``quantities``.
+            at: a value for every axis of the quantity, in SI units; number axes take arrays, which
+                broadcast against one another; text axes take one category.
+
+        Returns:
+            Values in the quantity's unit, of the broadcast shape.
+
+        Raises:
+            TableError: an unknown name, a category or value the axis does not hold, or a hole.
+        """
+        variable = self._variable(quantity)
+        self._check_axes(variable, at)
+        for axis in variable.dims:
+            if _is_category(self.data[axis]):
+                variable = variable.sel({axis: self._category(str(axis), at[str(axis)])})
+        points = {str(axis): self._within(str(axis), at[str(axis)]) for axis in variable.dims}
+        return _multilinear(variable, points, {axis: self.data[axis] for axis in points}, self.name)
+
+    def _variable(self, quantity: str) -> xr.DataArray:
+        if quantity not in self.data.data_vars:
+            raise TableError(
+                f"table {self.name} has no quantity {quantity!r}. It has: {', '.join(self.quantities)}."
+            )
+        return self.data[quantity]
+
+    def _check_axes(self, variable: xr.DataArray, at: Mapping[str, ArrayLike]) -> None:
+        wanted = {str(axis) for axis in variable.dims}
+        unknown, missing = sorted(set(at) - wanted), sorted(wanted - set(at))
+        if unknown or missing:
+            said = [f"unknown: {', '.join(unknown)}"] if unknown else []
+            said += [f"missing: {', '.join(missing)}"] if missing else []
+            raise TableError(
+                f"{self.name}.{variable.name} is read over {', '.join(sorted(wanted)) or 'no axis'} "
+                f"({'; '.join(said)})."
+            )
+
+    def _category(self, axis: str, value: ArrayLike) -> str:
+        categories = [str(each) for each in self.data[axis].values]
+        if str(value) not in categories:
+            raise TableError(
+                f"{self.name} has no {axis} {str(value)!r}. It has: {', '.join(categories)}."
+            )
+        return str(value)
+
+    def _within(self, axis: str, value: ArrayLike) -> NDArray[np.float64]:
+        points = np.asarray(value, dtype=float)
+        low, high = float(self.data[axis].values[0]), float(self.data[axis].values[-1])
+        # A grid end written as 0.5 and computed as 0.1 * 5 is the same end: allow rounding, no more.
+        slack = 1e-9 * max(abs(low), abs(high))
+        if not np.all((points >= low - slack) & (points <= high + slack)):
+            worst = points.flat[np.argmax(np.maximum(low - points, points - high).ravel())]
+            unit = self.data[axis].attrs.get("units", "")
+            raise TableError(
+                f"{axis}={worst:g} {unit} lies outside table {self.name}, which spans "
+                f"{low:g} to {high:g} {unit}. Characterise a wider axis; tables never extrapolate."
+            )
+        return np.clip(points, low, high)
+
+    def save(self, path: Path) -> None:
+        """Write HDF5 in netCDF-4 layout, whole or not at all."""
+        attributes = {
+            "table": self.name,
+            "lineage": json.dumps(self.lineage, sort_keys=True),
+            "origin": json.dumps(self.origin, sort_keys=True),
+            "digest": self.digest,
+            "Conventions": "CF-1.11",
+        }
+        encoding = {
+            name: {"zlib": True, "shuffle": True} for name, each in self.data.data_vars.items() if each.ndim
+        }
+        with replacing(path) as temporary:
+            self.data.assign_attrs(attributes).to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def load_table(path: Path) -> LookupTable:
+    """Read a table and check that its content still has the digest it was saved with.
+
+    Raises:
+        TableError: no such file, not a table, or damaged.
+    """
+    if not path.is_file():
+        raise TableError(f"there is no table at {path}. Make it with: spicebridge characterize {path.stem}")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            data = opened.load()
+        attributes = dict(data.attrs)
+        data.attrs = {}
+        table = LookupTable(
+            data=data,
+            name=str(attributes["table"]),
+            lineage=json.loads(attributes["lineage"]),
+            origin=json.loads(attributes["origin"]),
+        )
+        recorded = str(attributes["digest"])
+        digest = table.digest
+    except Exception as error:  # HDF5 readers raise many kinds on bytes they cannot make sense of
+        raise TableError(
+            f"{path} is not a readable table ({type(error).__name__}: {error}). "
+            f"Delete it and make it again: spicebridge characterize {path.stem}"
+        ) from error
+    if digest != recorded:
+        raise TableError(
+            f"{path} was changed after it was written: its content has digest {digest[:12]}, it claims "
+            f"{recorded[:12]}. Make it again: spicebridge characterize {table.name}"
+        )
+    return table
+
+
+def check_axis(name: str, values: ArrayLike) -> None:
+    """Refuse a number axis that is not finite and strictly increasing, or a text axis with repeats."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0:
+        raise TableError(f"axis {name} needs a list of at least one value.")
+    if array.dtype.kind in "US":
+        if len(set(array.tolist())) != array.size:
+            raise TableError(f"axis {name} names a category twice: {', '.join(array.tolist())}.")
+        return
+    if not (np.all(np.isfinite(array)) and np.all(np.diff(array) > 0)):
+        raise TableError(f"axis {name} must be finite and strictly increasing.")
+
+
+def to_scale(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """Values in the scale they are interpolated in.
+
+    ``log(-log)`` makes the two tails of a switching probability straight: a Gumbel law
+    ``P = exp(-k exp(-t/tau))`` is a line in ``log(-log P)`` against ``t``.
+    """
+    if scale == "linear":
+        return values
+    if scale == "log":
+        return np.log(values)
+    return np.log(-np.log(np.clip(values, _TINY, 1 - 2.0**-53)))
+
+
+def from_scale(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """The inverse of ``to_scale``."""
+    if scale == "linear":
+        return values
+    if scale == "log":
+        return np.exp(values)
+    probability = np.exp(-np.exp(values))
+    return np.where(probability <= _TINY * 1.001, 0.0, probability)
+
+
+def _multilinear(
+    variable: xr.DataArray,
+    points: Mapping[str, NDArray[np.float64]],
+    axes: Mapping[str, xr.DataArray],
+    table: str,
+) -> NDArray[np.float64]:
+    """Multilinear interpolation: the corners of each point's cell, weighted.
+
+    A corner of weight zero does not count, so that a hole spoils only the cells that touch it.
+    """
+    scale = variable.attrs.get("scale", "linear")
+    values = to_scale(np.asarray(variable.values, dtype=float), scale)
+    if not points:
+        return _refuse_holes(from_scale(values, scale), variable, table)
+    cells, weights = [], []
+    for axis, at in points.items():
+        axis_scale = axes[axis].attrs.get("scale", "linear")
+        grid = to_scale(np.asarray(axes[axis].values, dtype=float), axis_scale)
+        position = to_scale(at, axis_scale)
+        lower = np.clip(np.searchsorted(grid, position, side="right") - 1, 0, max(len(grid) - 2, 0))
+        upper = np.minimum(lower + 1, len(grid) - 1)
+        width = np.where(upper > lower, grid[upper] - grid[lower], 1.0)
+        cells.append((lower, upper))
+        weights.append((position - grid[lower]) / width)
+    result = np.zeros(np.broadcast_shapes(*(weight.shape for weight in weights)))
+    for corner in product((0, 1), repeat=len(cells)):
+        index = tuple(cell[side] for cell, side in zip(cells, corner, strict=True))
+        share = np.ones(())
+        for weight, side in zip(weights, corner, strict=True):
+            share = share * (weight if side else 1.0 - weight)
+        with np.errstate(invalid="ignore"):
+            result = result + np.where(share == 0.0, 0.0, share * values[index])
+    return _refuse_holes(from_scale(result, scale), variable, table)
+
+
+def _refuse_holes(
+    values: NDArray[np.float64], variable: xr.DataArray, table: str
+) -> NDArray[np.float64]:
+    if np.isnan(values).any():
+        raise TableError(
+            f"{table}.{variable.name} has no value at {int(np.isnan(values).sum())} of the points asked for "
+            f"(not simulated there). Read elsewhere, or characterise the missing points."
+        )
+    return values
+
+
+def _is_category(axis: xr.DataArray) -> bool:
+    return axis.dtype.kind in "UOST"
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
+
+
+def _value_bytes(values: NDArray[Any]) -> bytes:
+    """Bytes that equal values share on every machine: little-endian numbers, or JSON text."""
+    if values.dtype.kind in "UOST":
+        return _canonical([str(each) for each in values.ravel()])
+    kind = "<f8" if values.dtype.kind == "f" else "<i8"
+    # -0.0 and 0.0 are the same value; NaN has one spelling.
+    numbers = np.ascontiguousarray(values).astype(kind)
+    if kind == "<f8":
+        numbers = np.where(np.isnan(numbers), np.nan, numbers + 0.0).astype(kind)
+    return numbers.tobytes()

@@ -1,0 +1,131 @@
+"""Table definitions: TOML files that say which circuit is swept over what."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from circuits.cell import Cell, make_cell
+from spicebridge.errors import SpicebridgeError
+from spicebridge.table import check_axis
+
+_FOLDER = Path(__file__).parent / "tables"
+SIZES = ("quick", "full")
+_SECTIONS = ("procedure", "about", "cell", "sweep", *SIZES)
+
+
+class DefinitionError(SpicebridgeError):
+    """A table definition that is missing or does not make sense."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a table is made of.
+
+    Attributes:
+        name: the table's.
+        procedure: the characterisation procedure that fills it.
+        about: one line for people.
+        cell: the circuit's settings.
+        sweep: the procedure's settings for the chosen size.
+        size: ``quick`` or ``full``.
+    """
+
+    name: str
+    procedure: str
+    about: str
+    cell: Cell
+    sweep: Mapping[str, Any]
+    size: str
+
+
+def available_definitions() -> list[str]:
+    """The names of the definitions that come with the project."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None = None) -> Definition:
+    """A definition by name or by the path of a TOML file.
+
+    Args:
+        name: one of ``available_definitions()``, or a path ending in ``.toml``.
+        size: ``quick`` or ``full``.
+        overrides: ``section.key`` to a value, such as ``cell.temperature``; a sweep's key in either section.
+
+    Raises:
+        DefinitionError: unknown, unreadable, or with unknown sections or keys.
+    """
+    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not path.is_file():
+        near = difflib.get_close_matches(name, available_definitions(), n=1)
+        raise DefinitionError(
+            f"there is no table definition {name!r}."
+            + (f" Did you mean {near[0]}?" if near else "")
+            + f" There are: {', '.join(available_definitions())}."
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
+    unknown = sorted(set(content) - set(_SECTIONS))
+    missing = sorted({"procedure", "sweep"} - set(content))
+    if unknown or missing:
+        raise DefinitionError(
+            f"{path.name}: unknown {unknown or 'nothing'}, missing {missing or 'nothing'}; "
+            f"a definition has {', '.join(_SECTIONS)}."
+        )
+    cell = dict(content.get("cell", {}))
+    sweep = {**content["sweep"], **content.get(size, {})}
+    for key, value in (overrides or {}).items():
+        section, _, inner = key.rpartition(".")
+        if section == "cell":
+            cell[inner] = value
+        elif section in ("", "sweep") and inner in sweep:
+            sweep[inner] = value
+        else:
+            known = [f"cell.{each}" for each in Cell.__dataclass_fields__] + list(sweep)
+            raise DefinitionError(f"{path.stem} has no setting {key!r}. It has: {', '.join(known)}.")
+    return Definition(
+        name=path.stem,
+        procedure=str(content["procedure"]),
+        about=str(content.get("about", "")),
+        cell=make_cell(cell),
+        sweep=sweep,
+        size=size,
+    )
+
+
+def axis(name: str, value: object) -> tuple[float, ...]:
+    """A number axis from a list of values or from ``{start, stop, points}``.
+
+    Raises:
+        DefinitionError: neither, or not strictly increasing.
+    """
+    if isinstance(value, Mapping):
+        try:
+            start, stop, points = float(value["start"]), float(value["stop"]), int(value["points"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DefinitionError(f"axis {name} needs numbers start, stop and points.") from error
+        values: Sequence[float] = [round(each, 12) for each in np.linspace(start, stop, points).tolist()]
+    elif isinstance(value, list) and all(isinstance(each, int | float) for each in value):
+        values = [float(each) for each in value]
+    else:
+        raise DefinitionError(f"axis {name} is {value!r}: give a list of numbers or start, stop, points.")
+    check_axis(name, values)
+    return tuple(values)
+
+
+
+def check_settings(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
+    """Refuse a sweep with names its procedure does not know, or without one that it needs."""
+    unknown, missing = sorted(set(given) - set(names)), sorted(set(names) - set(given))
+    if unknown or missing:
+        raise DefinitionError(
+            f"{what}: unknown {', '.join(unknown) or 'nothing'}; missing {', '.join(missing) or 'nothing'}."
+        )

@@ -1,0 +1,275 @@
+"""The ``mtj_write`` procedure: a 2T1MTJ branch's writing as P_switch, energy and latency.
+
+Two routes fill the table. Monte Carlo runs the deck itself: hundreds of branches with thermal noise at each
+sampled voltage, whose first passages of mz = 0 give P_switch at every pulse width at once. Fokker-Planck
+takes the deck's DC load line and fills the tails and the voltages between. ``route`` says which gave an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from characterization.definition import Definition, DefinitionError, axis, check_settings
+from characterization.load_line import LoadLine, load_line_unit, make_load_line
+from circuits.cell import DIRECTIONS, Cell, gate_sign
+from circuits.mtj_branch import GROUPS, measure_edges, measure_write, trailing_deck, write_deck
+from spicebridge.sweep import Engine, Unit, Values
+
+DEVICES_PER_DECK = 225
+SEEDS_PER_POINT = 4096
+FOKKER_PLANCK, MONTE_CARLO = 0, 1
+# A sampled probability is kept where at least so many devices are on either side of it.
+ENOUGH = 10
+T_EDGES = 0.5e-9  # s, the noiseless pulse whose edges are measured
+QUANTILES = (0.1, 0.5, 0.9)
+_SETTINGS = ("v_write", "t_step", "t_max", "first_seed", "v_sampled", "samples")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One (direction, v_write): Monte Carlo samples where there are any, and the deck's load line.
+
+    Attributes:
+        first_passage: (samples,) in s, inf where it did not happen within ``watched``; empty if not sampled.
+        energy: (rail groups, widths) mean energy a branch had drawn by each pulse width, J.
+        edges: ``leading`` and ``trailing`` energy in the (starting, final) state, J.
+        watched: how long the samples were watched, s; 0 if there are none.
+    """
+
+    line: LoadLine
+    edges: Values
+    first_passage: NDArray[np.float64]
+    energy: NDArray[np.float64]
+    watched: float
+
+
+def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, list[Unit]]:
+    """The table's data and the simulations it came from."""
+    check_settings(definition.sweep, _SETTINGS, f"{definition.name} sweep")
+    v_write = axis("v_write", definition.sweep["v_write"])
+    v_sampled = axis("v_sampled", definition.sweep["v_sampled"])
+    stray = [v for v in v_sampled if v not in v_write]
+    if stray:
+        raise DefinitionError(f"{definition.name}: v_sampled {stray} is not on the v_write axis {v_write}.")
+    samples = _whole("samples", definition.sweep["samples"])
+    widths = _widths(float(definition.sweep["t_step"]), float(definition.sweep["t_max"]))
+    cell, points = definition.cell, [(direction, v) for direction in DIRECTIONS for v in v_write]
+
+    line_units = [load_line_unit(cell, direction=direction, v_write=v) for direction, v in points]
+    edge_units = [_edge_unit(cell, direction, v) for direction, v in points]
+    static = engine.run([*line_units, *edge_units])
+    lines = {
+        point: make_load_line(unit.deck, values, direction=point[0], temperature=cell.temperature)
+        for point, unit, values in zip(points, line_units, static, strict=False)
+    }
+    edges = dict(zip(points, static[len(points) :], strict=True))
+
+    first = _whole("first_seed", definition.sweep["first_seed"])
+    write_units: dict[tuple[str, float], list[Unit]] = {
+        point: _write_units(cell, point, _watch(lines[point], widths), first, samples, widths)
+        for point in points
+        if point[1] in v_sampled
+    }
+    flat = [unit for units in write_units.values() for unit in units]
+    sampled = iter(engine.run(flat))
+    rows = {}
+    for point in points:
+        results = [next(sampled) for _ in write_units.get(point, [])]
+        rows[point] = Row(
+            line=lines[point],
+            edges=edges[point],
+            first_passage=np.concatenate([[], *(each["first_passage"] for each in results)]),
+            energy=np.concatenate([np.empty((0, len(widths))), *(_padded(each, widths) for each in results)]),
+            watched=_watch(lines[point], widths) if results else 0.0,
+        )
+    return _dataset(rows, v_write, widths), [*line_units, *edge_units, *flat]
+
+
+def device_seeds(first: int, direction: str, v_write: float, samples: int) -> list[int]:
+    """The seeds of one point's devices, the same whatever else the table holds.
+
+    Every millivolt and direction owns a block of 4096 numbers above ``first``.
+    """
+    block = 2 * round(v_write * 1000) + DIRECTIONS.index(direction)
+    start = first + SEEDS_PER_POINT * block
+    if samples > SEEDS_PER_POINT or start + samples >= 2**29:
+        raise DefinitionError(
+            f"{samples} samples at {v_write} V do not fit the seeds of a table: at most {SEEDS_PER_POINT} a "
+            "point, and below 2^29 in all."
+        )
+    return list(range(start, start + samples))
+
+
+def _write_units(
+    cell: Cell,
+    point: tuple[str, float],
+    watch: float,
+    first: int,
+    samples: int,
+    widths: NDArray[np.float64],
+) -> list[Unit]:
+    direction, v_write = point
+    seeds = device_seeds(first, direction, v_write, samples)
+    units = []
+    for start in range(0, samples, DEVICES_PER_DECK):
+        batch = seeds[start : start + DEVICES_PER_DECK]
+        deck = write_deck(cell, direction=direction, v_write=v_write, seeds=batch, t_stop=watch)
+        arguments: dict[str, Any] = {
+            "devices": len(batch),
+            "v_write": v_write,
+            "v_gate": gate_sign(direction) * cell.v_gate,
+            "widths": tuple(widths[widths <= watch * (1 + 1e-9)].tolist()),
+        }
+        units.append(Unit(deck, measure_write, arguments))
+    return units
+
+
+def _edge_unit(cell: Cell, direction: str, v_write: float) -> Unit:
+    deck = trailing_deck(cell, direction=direction, v_write=v_write, t_pulse=T_EDGES)
+    v_gate = gate_sign(direction) * cell.v_gate
+    return Unit(deck, measure_edges, {"v_write": v_write, "v_gate": v_gate, "t_pulse": T_EDGES})
+
+
+def _watch(line: LoadLine, widths: NDArray[np.float64]) -> float:
+    """How long to watch a point's devices, s: until all but 0.2 % have switched, in whole half nanoseconds."""
+    enough = np.flatnonzero(line.switching_probability(widths) >= 0.998)
+    last = widths[enough[0]] if enough.size else widths[-1]
+    return float(min(np.ceil(last / 0.5e-9 - 1e-6) * 0.5e-9, widths[-1]))
+
+
+def _padded(values: Values, widths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Energies with the widths beyond the watch as NaN."""
+    energy = values["energy"]
+    return np.pad(energy, ((0, 0), (0, len(widths) - energy.shape[1])), constant_values=np.nan)
+
+
+def _dataset(
+    rows: dict[tuple[str, float], Row], v_write: Sequence[float], widths: NDArray[np.float64]
+) -> xr.Dataset:
+    filled = {point: _fill(row, widths) for point, row in rows.items()}
+    axes = ("direction", "v_write")
+    variables = {}
+    for name, (units, long_name, extra) in _QUANTITIES.items():
+        last = "quantile" if name.startswith("latency") else "t_pulse"
+        inner = () if name == "n_samples" else (last,)
+        values = np.array([[filled[direction, v][name] for v in v_write] for direction in DIRECTIONS])
+        variables[name] = ((*axes, *inner), values, {"units": units, "long_name": long_name, **extra})
+    return xr.Dataset(
+        variables,
+        coords={
+            "direction": ("direction", list(DIRECTIONS), {"long_name": "write direction"}),
+            "v_write": ("v_write", list(v_write), {"units": "V", "long_name": "swing of line u"}),
+            "t_pulse": ("t_pulse", widths, {"units": "s", "long_name": "pulse width at half height"}),
+            "quantile": ("quantile", list(QUANTILES), {"units": "1", "long_name": "share of devices"}),
+        },
+    )
+
+
+_QUANTITIES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "p_switch": ("1", "switching probability", {"scale": "log(-log)"}),
+    "p_switch_se": ("1", "standard error of p_switch; NaN where not sampled", {}),
+    "n_samples": ("1", "devices simulated", {}),
+    "n_switched": ("1", "devices that switched within the pulse", {}),
+    "p_fokker_planck": ("1", "p_switch by the Fokker-Planck route", {"scale": "log(-log)"}),
+    "route": ("1", "which route gave p_switch", {"flag_meanings": "0 fokker_planck, 1 monte_carlo"}),
+    "energy": ("J", "mean energy of one pulse, all rails, edges included", {}),
+    "energy_se": ("J", "standard error of energy; NaN where not sampled", {}),
+    "latency": ("s", "time by which this share of devices has switched; NaN beyond the axis", {}),
+    "latency_se": ("s", "standard error of latency; NaN where not sampled", {}),
+}
+
+
+def _fill(row: Row, widths: NDArray[np.float64]) -> dict[str, Any]:
+    """A row's quantities over the pulse widths."""
+    analytic = row.line.switching_probability(widths)
+    total = row.first_passage.size
+    watched = widths <= row.watched * (1 + 1e-9)
+    switched = np.array([np.count_nonzero(row.first_passage <= width) for width in widths])
+    sampled = watched & (switched >= ENOUGH) & (total - switched >= ENOUGH)
+    share = switched / max(total, 1)
+    p_switch = np.where(sampled, share, analytic)
+    error = np.where(sampled, np.sqrt(share * (1 - share) / max(total, 1)), np.nan)
+    energy, energy_se = _pulse_energy(row, p_switch, widths)
+    latency, latency_se = _latency(row, analytic, widths)
+    return {
+        "p_switch": p_switch,
+        "p_switch_se": error,
+        "n_samples": total,
+        "n_switched": np.where(watched, switched, 0),
+        "p_fokker_planck": analytic,
+        "route": np.where(sampled, MONTE_CARLO, FOKKER_PLANCK),
+        "energy": energy,
+        "energy_se": energy_se,
+        "latency": latency,
+        "latency_se": latency_se,
+    }
+
+
+def _pulse_energy(
+    row: Row, p_switch: NDArray[np.float64], widths: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean energy of a whole pulse of each width and its standard error, J.
+
+    Where devices were watched: what they drew until the pulse's end. Elsewhere: the noiseless leading edge,
+    then the load line's power in the starting state and, once switched, in the final one. The trailing edge
+    is the noiseless one of each state, weighted by who is in it.
+    """
+    start, final = row.line.power
+    rest = row.edges["leading"][0] - start * T_EDGES
+    mixed = start + (final - start) * p_switch
+    steps = np.diff(widths) * (mixed[1:] + mixed[:-1]) / 2
+    modelled = rest + start * widths[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    drawn, error = modelled, np.full(len(widths), np.nan)
+    if row.energy.size:
+        mean = row.energy.mean(axis=0)
+        watched = np.isfinite(mean)
+        last = np.flatnonzero(watched)[-1]
+        drawn = np.where(watched, mean, mean[last] + modelled - modelled[last])
+        error = row.energy.std(axis=0, ddof=1) / np.sqrt(row.energy.shape[0])
+    trailing = row.edges["trailing"]
+    return drawn + trailing[0] + (trailing[1] - trailing[0]) * p_switch, error
+
+
+def _latency(
+    row: Row, analytic: NDArray[np.float64], widths: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Quantiles of the switching time, s, sampled where possible, and their standard errors.
+
+    The error of a sampled quantile is half the distance between those one binomial error to either side.
+    """
+    shares = np.array(QUANTILES)
+    rising, index = np.unique(analytic, return_index=True)
+    by_law = np.interp(shares, rising, widths[index], left=np.nan, right=np.nan)
+    if row.first_passage.size == 0:
+        return by_law, np.full(len(shares), np.nan)
+    spread = np.sqrt(shares * (1 - shares) / row.first_passage.size)
+    # Between two devices that never switched the quantile is infinite: not seen within the watch.
+    low, middle, high = (
+        np.quantile(row.first_passage, np.clip(each, 0, 1), method="inverted_cdf")
+        for each in (shares - spread, shares, shares + spread)
+    )
+    with np.errstate(invalid="ignore"):
+        error = (high - low) / 2
+    seen = np.isfinite(middle) & np.isfinite(error)
+    return np.where(seen, middle, by_law), np.where(seen, error, np.nan)
+
+
+def _widths(step: float, stop: float) -> NDArray[np.float64]:
+    if not 0 < step <= stop:
+        raise DefinitionError(f"t_step {step:g} s must be positive and at most t_max {stop:g} s.")
+    return np.round(step * np.arange(1, round(stop / step) + 1), 15)
+
+
+def _whole(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise DefinitionError(f"{name} = {value!r} should be a whole number of at least 1.")
+    return value
+
+
+__all__ = ["DEVICES_PER_DECK", "FOKKER_PLANCK", "GROUPS", "MONTE_CARLO", "QUANTILES", "characterize", "device_seeds"]

@@ -1,0 +1,49 @@
+"""Parameter sets: one ``.model`` card a file, each value with its unit and its source.
+
+The file is a netlist that ngspice reads as it is. A parameter stands on a line of its own,
+``+ name=value ; unit | source``, where the source is a citation or begins with ``assumed``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from spicebridge.deck import parse_number
+from spicebridge.errors import SpicebridgeError
+
+_LINE = re.compile(r"^\+\s*(\w+)\s*=\s*([^\s;]+)\s*;\s*([^|]+?)\s*\|\s*(.+?)\s*$")
+
+
+@dataclass(frozen=True)
+class SourcedValue:
+    """A device parameter: value in SI units, its unit (``1`` for a pure number), where it comes from."""
+
+    value: float
+    unit: str
+    source: str
+
+
+def read_parameter_set(path: Path) -> dict[str, SourcedValue]:
+    """The parameters of a set's ``.model`` card, by name.
+
+    Raises:
+        SpicebridgeError: no such file, or a value without unit and source.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SpicebridgeError(f"cannot read parameter set {path}: {error.strerror}.") from error
+    values = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith("+"):
+            continue
+        match = _LINE.match(line)
+        if not match:
+            raise SpicebridgeError(
+                f"{path.name}:{number}: a parameter needs the form '+ name=value ; unit | source', "
+                f"the source being a citation or 'assumed'. Found: {line.strip()}"
+            )
+        values[match[1]] = SourcedValue(parse_number(match[2]), match[3], match[4])
+    return values

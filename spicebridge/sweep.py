@@ -1,0 +1,126 @@
+"""The sweep engine: decks run on worker processes, each finished one kept by content.
+
+A unit of work is a deck and a measure. Its key covers the deck's digest, the measure with its arguments and
+ngspice's version, so a finished unit is never simulated twice, a sweep that was stopped goes on where it
+was, and a change of anything that matters runs again just what it touches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicebridge.deck import Deck
+from spicebridge.errors import SpicebridgeError
+from spicebridge.files import write_bytes
+from spicebridge.simulator import Waveforms
+from spicebridge.workers import Task, run_tasks
+
+Values = dict[str, NDArray[np.float64]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One deck and what is measured on it.
+
+    ``measure`` is a module-level function; ``arguments`` are its keyword arguments (numbers, text, or
+    sequences of them), part of the unit's identity.
+    """
+
+    deck: Deck
+    measure: Callable[..., Values]
+    arguments: Mapping[str, Any]
+
+    def key(self, engine: str) -> str:
+        """SHA-256 that names the unit's result."""
+        said = f"{self.measure.__module__}.{self.measure.__qualname__} {sorted(self.arguments.items())!r}"
+        return hashlib.sha256(f"{self.deck.digest} {said} {engine}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How units are run.
+
+    Attributes:
+        store: folder of finished units.
+        workers: worker processes.
+        version: ngspice's version, part of every key.
+        progress: told (finished, total) as units end.
+        time_limit: seconds a deck may take.
+    """
+
+    store: Path
+    workers: int
+    version: str
+    progress: Progress | None = None
+    time_limit: float = 600.0
+
+    def run(self, units: Sequence[Unit]) -> list[Values]:
+        """The units' values, in order, simulating only what the store lacks.
+
+        Raises:
+            SpicebridgeError: some units failed; the others are stored, so that a repeat runs only those.
+        """
+        keys = [unit.key(self.version) for unit in units]
+        found: dict[int, Values] = {}
+        for index, key in enumerate(keys):
+            stored = _load(self._path(key))
+            if stored is not None:
+                found[index] = stored
+        missing = [index for index in range(len(units)) if index not in found]
+        self._report(len(found), len(units))
+        failures: list[SpicebridgeError] = []
+        tasks = [
+            Task(units[index].deck, partial(_measured, units[index].measure, dict(units[index].arguments)))
+            for index in missing
+        ]
+        for position, outcome in run_tasks(tasks, workers=self.workers, time_limit=self.time_limit):
+            if isinstance(outcome, SpicebridgeError):
+                failures.append(outcome)
+                continue
+            index = missing[position]
+            _save(self._path(keys[index]), outcome)
+            found[index] = outcome
+            self._report(len(found), len(units))
+        if failures:
+            raise SpicebridgeError(
+                f"{len(failures)} of {len(units)} simulations failed; the others are kept, so the same command "
+                f"runs only the failed ones again. The first failure:\n{failures[0]}"
+            )
+        return [found[index] for index in range(len(units))]
+
+    def _path(self, key: str) -> Path:
+        return self.store / key[:2] / f"{key}.npz"
+
+    def _report(self, finished: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(finished, total)
+
+
+def _measured(measure: Callable[..., Values], arguments: Mapping[str, Any], recorded: Waveforms) -> Values:
+    return measure(recorded, **arguments)
+
+
+def _save(path: Path, values: Values) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **values)  # type: ignore[arg-type]  # NumPy's stub takes allow_pickle first
+    write_bytes(path, buffer.getvalue())
+
+
+def _load(path: Path) -> Values | None:
+    """A finished unit's values; None where there are none, or a file that something else has damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError):
+        return None

@@ -121,7 +121,6 @@ def axis(name: str, value: object) -> tuple[float, ...]:
     return tuple(values)
 
 
-
 def check_settings(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
     """Refuse a sweep with names its procedure does not know, or without one that it needs."""
     unknown, missing = sorted(set(given) - set(names)), sorted(set(names) - set(given))

@@ -106,9 +106,7 @@ def switching_probability(
     absorbed = np.zeros(steps + 1)
     for index in range(steps):
         first = _solve(factors, _apply(lower, diagonal, upper, mass))
-        second = _solve(
-            factors, _apply(lower, diagonal, upper, mass + (1 - _SDIRK) * step * first)
-        )
+        second = _solve(factors, _apply(lower, diagonal, upper, mass + (1 - _SDIRK) * step * first))
         stage_one = mass + _SDIRK * step * first
         stage_two = mass + step * ((1 - _SDIRK) * first + _SDIRK * second)
         absorbed[index + 1] = absorbed[index] + step * outflow * (
@@ -180,7 +178,5 @@ def _apply(
     return result
 
 
-def _solve(
-    factors: tuple[NDArray[np.float64], ...], right: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return dgttrs(*factors, right)[0]  # type: ignore[no-any-return]  # SciPy's LAPACK is untyped
+def _solve(factors: tuple[NDArray[np.float64], ...], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    return dgttrs(*factors, right)[0]

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from characterization.definition import Definition, DefinitionError, axis, check_settings
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
 from circuits.cell import DIRECTIONS, Cell, gate_sign
-from circuits.mtj_branch import GROUPS, measure_edges, measure_write, trailing_deck, write_deck
+from circuits.mtj_branch import measure_edges, measure_write, trailing_deck, write_deck
 from spicebridge.sweep import Engine, Unit, Values
 
 DEVICES_PER_DECK = 225
 SEEDS_PER_POINT = 4096
 FOKKER_PLANCK, MONTE_CARLO = 0, 1
 # A sampled probability is kept where at least so many devices are on either side of it.
-ENOUGH = 10
+ENOUGH = 25
 T_EDGES = 0.5e-9  # s, the noiseless pulse whose edges are measured
 QUANTILES = (0.1, 0.5, 0.9)
 _SETTINGS = ("v_write", "t_step", "t_max", "first_seed", "v_sampled", "samples")
@@ -270,6 +270,3 @@ def _whole(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise DefinitionError(f"{name} = {value!r} should be a whole number of at least 1.")
     return value
-
-
-__all__ = ["DEVICES_PER_DECK", "FOKKER_PLANCK", "GROUPS", "MONTE_CARLO", "QUANTILES", "characterize", "device_seeds"]

@@ -14,6 +14,7 @@ import xarray as xr
 
 from characterization import mtj_write, synapse_read
 from characterization.definition import Definition, DefinitionError
+from circuits.cell import make_cell
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Engine, Unit
@@ -68,3 +69,16 @@ def _lineage(definition: Definition, units: list[Unit]) -> dict[str, Any]:
 
 def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def definition_of(table: LookupTable) -> Definition:
+    """The definition that a table was made from, as its lineage holds it."""
+    lineage = table.lineage
+    return Definition(
+        name=table.name,
+        procedure=lineage["procedure"],
+        about="",
+        cell=make_cell(lineage["cell"]),
+        sweep=lineage["sweep"],
+        size=lineage["size"],
+    )

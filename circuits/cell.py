@@ -65,7 +65,9 @@ def make_cell(settings: Mapping[str, object]) -> Cell:
             raise DeckError(f"a cell has no {name!r}. It has: {', '.join(known)}.")
         is_text = isinstance(known[name].default, str)
         if is_text != isinstance(value, str) or (not is_text and not _is_positive(value)):
-            raise DeckError(f"cell {name} = {value!r} should be {'a name' if is_text else 'a positive number'}.")
+            raise DeckError(
+                f"cell {name} = {value!r} should be {'a name' if is_text else 'a positive number'}."
+            )
     return Cell(**settings)  # type: ignore[arg-type]  # checked above
 
 
@@ -109,7 +111,9 @@ def add_controls(circuit: Circuit, t_pulse: float | None) -> None:
             continue
         end = start + t_pulse + wait
         points = ((0.0, 0), (start, 0), (start + T_EDGE, 1), (end, 1), (end + T_EDGE, 0))
-        circuit.V(node, node, circuit.gnd, f"pwl({' '.join(f'{time:.6g} {level}' for time, level in points)})")
+        circuit.V(
+            node, node, circuit.gnd, f"pwl({' '.join(f'{time:.6g} {level}' for time, level in points)})"
+        )
 
 
 def finish(circuit: Circuit, cell: Cell, *, name: str, analysis: str, save: list[str]) -> Deck:

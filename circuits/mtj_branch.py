@@ -14,8 +14,6 @@ from PySpice.Spice.Netlist import Circuit
 
 from circuits.cell import (
     STEP,
-    T_DRIVE,
-    T_SELECT,
     T_SETTLE,
     T_START,
     Cell,
@@ -86,7 +84,12 @@ def trailing_deck(cell: Cell, *, direction: str, v_write: float, t_pulse: float)
 
 
 def load_line_deck(
-    cell: Cell, *, direction: str, v_write: float, mz: NDArray[np.float64], selected: tuple[bool, bool] = (True, True)
+    cell: Cell,
+    *,
+    direction: str,
+    v_write: float,
+    mz: NDArray[np.float64],
+    selected: tuple[bool, bool] = (True, True),
 ) -> Deck:
     """The operating point of branches whose magnetisation is held at each ``mz``.
 
@@ -119,11 +122,13 @@ def measure_write(
     passages = np.full(devices, np.inf)
     for index in range(devices):
         passages[index] = first_passage(time, recorded[_mz_node(index)]) - T_START
-    drawn = np.array([
-        np.interp(T_START + np.asarray(widths), time, _energy(recorded, group, v_write, v_gate))
-        / len(range(group, devices, GROUPS))
-        for group in range(min(GROUPS, devices))
-    ])
+    drawn = np.array(
+        [
+            np.interp(T_START + np.asarray(widths), time, _energy(recorded, group, v_write, v_gate))
+            / len(range(group, devices, GROUPS))
+            for group in range(min(GROUPS, devices))
+        ]
+    )
     return {"first_passage": passages, "energy": drawn}
 
 
@@ -157,13 +162,15 @@ def measure_load_line(
 ) -> dict[str, NDArray[np.float64]]:
     """``current`` through the MTJ, A, positive towards the reference layer, and ``power`` of all rails, W; (points,)."""
     current = np.array([recorded[f"i(vref{index})"][0] for index in range(points)])
-    power = np.array([
-        -sum(
-            voltage * recorded[f"i({rail}{index})"][0]
-            for rail, voltage in _rail_voltages(v_write, v_gate).items()
-        )
-        for index in range(points)
-    ])
+    power = np.array(
+        [
+            -sum(
+                voltage * recorded[f"i({rail}{index})"][0]
+                for rail, voltage in _rail_voltages(v_write, v_gate).items()
+            )
+            for index in range(points)
+        ]
+    )
     return {"current": current, "power": power}
 
 
@@ -206,23 +213,9 @@ def _mz_node(index: int) -> str:
 
 def _energy(recorded: Waveforms, group: int, v_write: float, v_gate: float) -> NDArray[np.float64]:
     """Energy all rails of a group have delivered by each time, J (trapezoidal, as ngspice integrated)."""
-    power = -sum(
-        voltage * recorded[f"i({rail}{group})"] for rail, voltage in _rail_voltages(v_write, v_gate).items()
-    )
+    drawn = [
+        -voltage * recorded[f"i({rail}{group})"] for rail, voltage in _rail_voltages(v_write, v_gate).items()
+    ]
+    power = np.sum(drawn, axis=0)
     steps = np.diff(recorded["time"]) * (power[1:] + power[:-1]) / 2
     return np.concatenate([[0.0], np.cumsum(steps)])
-
-
-__all__ = [
-    "GROUPS",
-    "T_DRIVE",
-    "T_SELECT",
-    "first_passage",
-    "load_line_deck",
-    "measure_edges",
-    "measure_finite_pulse",
-    "measure_load_line",
-    "measure_write",
-    "trailing_deck",
-    "write_deck",
-]

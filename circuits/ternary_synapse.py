@@ -38,7 +38,12 @@ def read_deck(cell: Cell, *, v_read: float, t_read: float) -> Deck:
         for line in voltages:
             control = "ctl_u" if line in ("u", "ub") else "ctl_e" if drive else "idle"
             circuit.X(
-                f"{line}_{index}", "line_driver", f"{line}{index}", f"rail_{line}{index}", control, **cell.driver
+                f"{line}_{index}",
+                "line_driver",
+                f"{line}{index}",
+                f"rail_{line}{index}",
+                control,
+                **cell.driver,
             )
         lines = [f"{line}{index}" for line in voltages]
         bodies = (f"rail_ub{index}", f"rail_u{index}")

@@ -20,8 +20,12 @@ from spicebridge.project import cache_folder
 from spicebridge.verilog_a import CompiledModel, compile_model
 
 _INCLUDE = re.compile(r"^\.inc(?:lude)?\s+(.*)$", re.IGNORECASE)
+# Of the two kinds of .lib line the one with two words: take a section of a file.
+_LIBRARY = re.compile(r"^\.lib\s+(\"[^\"]+\"|'[^']+'|\S+)\s+(\S+)$", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=\s*('[^']*'|\{[^}]*\}|\"[^\"]*\"|[^\s=]+)")
-_NUMBER = re.compile(r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f|a)?[a-z]*$", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f|a)?[a-z]*$", re.IGNORECASE
+)
 _PREFIXES = {
     "t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18,
 }  # fmt: skip
@@ -117,11 +121,12 @@ def parse_number(text: str) -> float:
 def read_deck(path: Path) -> Deck:
     """The deck in a netlist file. As in ngspice, the file's first line is its title.
 
-    Includes are written in; ``pre_osdi NAME.osdi`` lines in a ``.control`` block name Verilog-A models, which
+    Includes and library sections are written in; ``pre_osdi NAME.osdi`` lines in a ``.control`` block name Verilog-A models, which
     are compiled from ``NAME.va`` at that place.
 
     Raises:
-        DeckError: a missing file, or any other command in a ``.control`` block.
+        DeckError: a missing file, any other command in a ``.control`` block, or a Verilog-A device with too
+            few or too many nodes.
     """
     return make_deck("\n".join(_read(path, None).splitlines()[1:]), folder=path.parent, name=path.stem)
 
@@ -134,11 +139,17 @@ def make_deck(text: str, *, folder: Path, name: str) -> Deck:
     )
     # A title is no part of the circuit; the simulator puts the digest in its place.
     canonical = [line for line in lines if line.split()[0].lower() not in (".end", ".title")]
+    _check_terminals(canonical, models, name)
     return Deck(text="\n".join(canonical), models=models, name=name)
 
 
-def _expand(text: str, folder: Path, name: str) -> tuple[list[str], list[Path]]:
-    """Canonical lines with includes written in, and the Verilog-A sources they use."""
+def _expand(
+    text: str, folder: Path, name: str, within: tuple[tuple[Path, str], ...] = ()
+) -> tuple[list[str], list[Path]]:
+    """Canonical lines with includes written in, and the Verilog-A sources they use.
+
+    ``within`` holds the files, with their sections, that are being included at this point.
+    """
     lines: list[str] = []
     sources: list[Path] = []
     in_control = False
@@ -150,14 +161,62 @@ def _expand(text: str, folder: Path, name: str) -> tuple[list[str], list[Path]]:
             in_control = False
         elif in_control:
             sources.append(_model_source(line, folder, name))
-        elif match := _INCLUDE.match(line):
+        elif match := _INCLUDE.match(line) or _LIBRARY.match(line):
             included = folder / match[1].strip().strip("\"'")
-            more, more_sources = _expand(_read(included, name), included.parent, included.name)
+            section = match[2].lower() if match.re is _LIBRARY else ""
+            step = (included.resolve(), section)
+            if step in within:
+                raise DeckError(f"{included} includes itself, by way of {name}.")
+            content = _read(included, name)
+            if section:
+                content = _library_section(content, section, included)
+            more, more_sources = _expand(content, included.parent, included.name, (*within, step))
             lines += more
             sources += more_sources
         else:
             lines.append(line)
     return lines, sources
+
+
+def _library_section(text: str, section: str, path: Path) -> str:
+    """The lines between ``.lib SECTION`` and ``.endl`` in a library file."""
+    taken: list[str] = []
+    known: list[str] = []
+    current = None
+    for line in _logical_lines(text):
+        words = line.lower().split()
+        if words[0] == ".lib" and len(words) == 2:
+            current = words[1]
+            known.append(current)
+        elif words[0] == ".endl":
+            current = None
+        elif current == section:
+            taken.append(line)
+    if section not in known:
+        raise DeckError(f"{path} has no library section {section!r}. It has: {', '.join(known) or 'none'}.")
+    return "\n".join(taken)
+
+
+def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: str) -> None:
+    """Refuse a Verilog-A device without a node for each terminal, which ngspice leaves open in silence."""
+    terminals = {model.module.lower(): model.terminals for model in models}
+    cards = {}
+    for line in lines:
+        words = line.lower().split()
+        if words[0] == ".model" and len(words) > 2 and words[2] in terminals:
+            cards[words[1]] = words[2]
+    for line in lines:
+        if line[0] not in "nN":
+            continue
+        words = line.lower().split("=")[0].split()
+        # The word before the first '=' names a parameter; without one the line ends with its model.
+        at = next((index for index in range(len(words) - 1, 0, -1) if words[index] in cards), None)
+        if at is not None and at - 1 != len(terminals[cards[words[at]]]):
+            wanted = terminals[cards[words[at]]]
+            raise DeckError(
+                f"{name}: {line!r} gives {at - 1} nodes, but {cards[words[at]]} has {len(wanted)} terminals: "
+                f"{', '.join(wanted)}."
+            )
 
 
 def _model_source(command: str, folder: Path, name: str) -> Path:
@@ -237,5 +296,8 @@ def model_parameters(deck: Deck, model: str) -> Mapping[str, float]:
     for line in deck.text.splitlines():
         words = line.split()
         if len(words) > 2 and words[0].lower() == ".model" and words[1].lower() == model.lower():
-            return {name.lower(): parse_number(value) for name, value in _ASSIGNMENT.findall(line)}
+            try:
+                return {name.lower(): parse_number(value) for name, value in _ASSIGNMENT.findall(line)}
+            except DeckError as error:
+                raise DeckError(f"{deck.name}, .model {model}: {error}") from error
     raise DeckError(f"{deck.name} has no .model {model}.")

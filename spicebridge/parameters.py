@@ -33,17 +33,19 @@ def read_parameter_set(path: Path) -> dict[str, SourcedValue]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise SpicebridgeError(f"cannot read parameter set {path}: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise SpicebridgeError(f"cannot read parameter set {path}: {reason}.") from error
     values = {}
     for number, line in enumerate(lines, start=1):
-        if not line.startswith("+"):
+        stripped = line.strip()
+        if not (stripped.startswith("+") or (stripped.lower().startswith(".model") and "=" in stripped)):
             continue
-        match = _LINE.match(line)
+        match = _LINE.match(stripped)
         if not match:
             raise SpicebridgeError(
                 f"{path.name}:{number}: a parameter needs the form '+ name=value ; unit | source', "
-                f"the source being a citation or 'assumed'. Found: {line.strip()}"
+                f"the source being a citation or 'assumed'. Found: {stripped}"
             )
         values[match[1]] = SourcedValue(parse_number(match[2]), match[3], match[4])
     return values

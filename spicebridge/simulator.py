@@ -35,7 +35,17 @@ _FATAL = re.compile(
     re.IGNORECASE,
 )
 # Harmless although it matches above: convergence aids at work, which ngspice announces as it tries them.
-_HARMLESS = re.compile(r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful)", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful)", re.IGNORECASE
+)
+# Never harmless, not even in a warning: the deck that ran is not the deck that was meant.
+_ALTERED = re.compile(r"unrecognized parameter|unknown parameter|non-increasing pwl", re.IGNORECASE)
+# What ngspice says of every deck, or of itself; it tells nothing about a failure.
+_CHATTER = re.compile(
+    r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
+    r"|error: ngspice\.dll cannot recover|error: ngspice_circ returned)",
+    re.IGNORECASE,
+)
 _LOG_TAIL = 12
 
 
@@ -64,12 +74,14 @@ class Waveforms:
         vectors: saved waveforms by ngspice's lower-case name (``time``, ``v(out)`` as ``out``,
             ``i(v1)`` as ``v1#branch``), SI units; real, or complex for ``ac``.
         measures: results of the deck's ``.meas`` lines; NaN where one failed.
+        engine: ngspice's version, such as ``46``.
         log: what ngspice said.
     """
 
     analysis: str
     vectors: Mapping[str, NDArray[Any]]
     measures: Mapping[str, float]
+    engine: str
     log: str
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -84,9 +96,7 @@ class Waveforms:
         elif match := re.fullmatch(r"v\((.+)\)", key):
             key = match[1]
         if key not in self.vectors:
-            raise SpicebridgeError(
-                f"no waveform {name!r}. Saved are: {', '.join(sorted(self.vectors))}."
-            )
+            raise SpicebridgeError(f"no waveform {name!r}. Saved are: {', '.join(sorted(self.vectors))}.")
         return self.vectors[key]
 
 
@@ -120,7 +130,7 @@ class NgspiceSimulator:
         class Session(NgSpiceShared):  # type: ignore[misc]  # PySpice is untyped
             """PySpice's session with its judgement switched off: every line goes to our log."""
 
-            def send_char(self, message: str, ngspice_id: object) -> int:
+            def send_char(self, message: str, ngspice_id: object) -> int:  # noqa: ARG002  # PySpice's call
                 log.append(message.partition(" ")[2])
                 self._error_in_stdout = self._error_in_stderr = False
                 return 0
@@ -136,9 +146,8 @@ class NgspiceSimulator:
         self.spent = False
         self.library = library
         self._command("set num_threads=1")
-        # Since ngspice 44 free memory is looked up at every stored time point; that halves small decks' speed.
+        # Since ngspice 44 free memory is looked up at every stored time point; that halves a small deck's speed.
         self._command("set no_mem_check")
-
 
     @property
     def version(self) -> int:
@@ -165,7 +174,7 @@ class NgspiceSimulator:
             if self._load(f"{title}\n{deck.text}\n.end"):
                 self._command("run")
             self._refuse_failure(deck)
-            return self._waveforms(deck)
+            return self._waveforms()
         finally:
             # Some bad decks leave ngspice beyond recovery: only a new process helps then (see workers.py).
             self.spent = any("cannot recover" in line for line in self._log)
@@ -205,7 +214,10 @@ class NgspiceSimulator:
         return self._log[before:]
 
     def _complaints(self) -> list[str]:
-        return [line for line in self._log if _FATAL.search(line) and not _HARMLESS.match(line.strip())]
+        """The lines that speak of failure, each with the line before and after it, which say where."""
+        at = [index for index, line in enumerate(self._log) if _is_complaint(line)]
+        around = sorted({near for index in at for near in (index - 1, index, index + 1)})
+        return [self._log[index] for index in around if 0 <= index < len(self._log)]
 
     def _refuse_failure(self, deck: Deck) -> None:
         complaints = self._complaints()
@@ -214,7 +226,10 @@ class NgspiceSimulator:
         if made and not complaints:
             return
         log = "\n".join(self._log)
-        words = complaints or self._log[-_LOG_TAIL:] or ["ngspice said nothing"]
+        words = [
+            line for line in complaints or self._log if not _CHATTER.match(line) and deck.digest not in line
+        ]
+        words = (words[:_LOG_TAIL] if complaints else words[-_LOG_TAIL:]) or ["ngspice said nothing"]
         parameters = ", ".join(f"{name}={value}" for name, value in deck.parameters.items())
         try:
             kept = deck.keep(results_folder() / "failed")
@@ -223,17 +238,16 @@ class NgspiceSimulator:
             where = f"The deck could not be kept: {error}"
         raise SimulationError(
             f"ngspice failed on {deck.name}{f' at {parameters}' if parameters else ''}.\n"
-            + "\n".join(f"  {line.strip()}" for line in words[:_LOG_TAIL])
+            + "\n".join(f"  {line.strip()}" for line in words)
             + f"\n  {where}",
             deck=deck,
             log=log,
         )
 
-    def _waveforms(self, deck: Deck) -> Waveforms:
+    def _waveforms(self) -> Waveforms:
         plot = self._session.last_plot
         vectors = {
-            name.lower(): np.asarray(vector._data)
-            for name, vector in self._session.plot(None, plot).items()
+            name.lower(): np.asarray(vector._data) for name, vector in self._session.plot(None, plot).items()
         }
         measures = {}
         for line in self._log:
@@ -242,8 +256,18 @@ class NgspiceSimulator:
             elif match := _FAILED_MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float("nan")
         return Waveforms(
-            analysis=re.sub(r"\d+$", "", plot), vectors=vectors, measures=measures, log="\n".join(self._log)
+            analysis=re.sub(r"\d+$", "", plot),
+            vectors=vectors,
+            measures=measures,
+            engine=str(self.version),
+            log="\n".join(self._log),
         )
+
+
+def _is_complaint(line: str) -> bool:
+    if _ALTERED.search(line):
+        return True
+    return bool(_FATAL.search(line)) and not _HARMLESS.match(line.strip())
 
 
 @cache

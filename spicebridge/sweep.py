@@ -1,18 +1,19 @@
 """The sweep engine: decks run on worker processes, each finished one kept by content.
 
-A unit of work is a deck and a measure. Its key covers the deck's digest, the measure with its arguments and
+A unit of work is a deck and a measure. Its key covers the deck's digest, the measure's code and arguments, and
 ngspice's version, so a finished unit is never simulated twice, a sweep that was stopped goes on where it
 was, and a change of anything that matters runs again just what it touches.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import io
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ class Unit:
 
     def key(self, engine: str) -> str:
         """SHA-256 that names the unit's result."""
-        said = f"{self.measure.__module__}.{self.measure.__qualname__} {sorted(self.arguments.items())!r}"
+        code = _code_digest(inspect.getmodule(self.measure))
+        said = f"{self.measure.__qualname__} {code} {sorted(self.arguments.items())!r}"
         return hashlib.sha256(f"{self.deck.digest} {said} {engine}".encode()).hexdigest()
 
 
@@ -79,6 +81,8 @@ class Engine:
                 found[index] = stored
         missing = [index for index in range(len(units)) if index not in found]
         self._report(len(found), len(units))
+        # Units of one key are one simulation.
+        missing = list({keys[index]: index for index in reversed(missing)}.values())[::-1]
         failures: list[SpicebridgeError] = []
         tasks = [
             Task(units[index].deck, partial(_measured, units[index].measure, dict(units[index].arguments)))
@@ -88,14 +92,14 @@ class Engine:
             if isinstance(outcome, SpicebridgeError):
                 failures.append(outcome)
                 continue
-            index = missing[position]
-            _save(self._path(keys[index]), outcome)
-            found[index] = outcome
+            key = keys[missing[position]]
+            _save(self._path(key), outcome)
+            found.update({index: outcome for index, each in enumerate(keys) if each == key})
             self._report(len(found), len(units))
         if failures:
             raise SpicebridgeError(
-                f"{len(failures)} of {len(units)} simulations failed; the others are kept, so the same command "
-                f"runs only the failed ones again. The first failure:\n{failures[0]}"
+                f"{len(failures)} of {len(units)} simulations failed; the others are kept, so the same "
+                f"command runs only the failed ones again. The first failure:\n{failures[0]}"
             )
         return [found[index] for index in range(len(units))]
 
@@ -122,5 +126,12 @@ def _load(path: Path) -> Values | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError):
+    except Exception:  # damaged bytes raise many kinds (zlib's, zipfile's, NumPy's); all mean: simulate again
         return None
+
+
+@cache
+def _code_digest(module: object) -> str:
+    """SHA-256 of a module's code without its comments and layout: a measure that changed is another measure."""
+    tree = ast.parse(inspect.getsource(module))  # type: ignore[arg-type]  # a module
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -50,6 +50,26 @@ class LookupTable:
     lineage: Mapping[str, Any]
     origin: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """Refuse data that could only be read wrongly.
+
+        Raises:
+            TableError: an axis without values or not strictly increasing, or a scale that does not fit.
+        """
+        for axis in self.axes:
+            if axis not in self.data.coords:
+                raise TableError(f"table {self.name} has no values for its axis {axis}.")
+            check_axis(axis, self.data[axis].values)
+        for name in (*self.axes, *self.quantities):
+            scale = self.data[name].attrs.get("scale", "linear")
+            if scale not in SCALES:
+                raise TableError(f"{self.name}.{name} has scale {scale!r}. There are: {', '.join(SCALES)}.")
+            values = self.data[name].values
+            if scale == "log" and np.any(values <= 0):
+                raise TableError(f"{self.name}.{name} has scale log, but not all its values are positive.")
+            if scale == "log(-log)" and np.any((values < 0) | (values > 1)):
+                raise TableError(f"{self.name}.{name} has scale log(-log), but is not between 0 and 1.")
+
     @property
     def axes(self) -> tuple[str, ...]:
         """The axes' names, in the data's order."""
@@ -116,9 +136,7 @@ class LookupTable:
     def _category(self, axis: str, value: ArrayLike) -> str:
         categories = [str(each) for each in self.data[axis].values]
         if str(value) not in categories:
-            raise TableError(
-                f"{self.name} has no {axis} {str(value)!r}. It has: {', '.join(categories)}."
-            )
+            raise TableError(f"{self.name} has no {axis} {str(value)!r}. It has: {', '.join(categories)}.")
         return str(value)
 
     def _within(self, axis: str, value: ArrayLike) -> NDArray[np.float64]:
@@ -190,9 +208,10 @@ def check_axis(name: str, values: ArrayLike) -> None:
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
         raise TableError(f"axis {name} needs a list of at least one value.")
-    if array.dtype.kind in "US":
-        if len(set(array.tolist())) != array.size:
-            raise TableError(f"axis {name} names a category twice: {', '.join(array.tolist())}.")
+    if array.dtype.kind in "UOST":
+        names = [str(each) for each in array.tolist()]
+        if len(set(names)) != len(names):
+            raise TableError(f"axis {name} names a category twice: {', '.join(names)}.")
         return
     if not (np.all(np.isfinite(array)) and np.all(np.diff(array) > 0)):
         raise TableError(f"axis {name} must be finite and strictly increasing.")
@@ -256,9 +275,7 @@ def _multilinear(
     return _refuse_holes(from_scale(result, scale), variable, table)
 
 
-def _refuse_holes(
-    values: NDArray[np.float64], variable: xr.DataArray, table: str
-) -> NDArray[np.float64]:
+def _refuse_holes(values: NDArray[np.float64], variable: xr.DataArray, table: str) -> NDArray[np.float64]:
     if np.isnan(values).any():
         raise TableError(
             f"{table}.{variable.name} has no value at {int(np.isnan(values).sum())} of the points asked for "

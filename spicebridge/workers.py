@@ -6,8 +6,10 @@ process, and if that fails too its outcome is the error, with the deck kept for 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,16 +51,17 @@ def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
     outcome = next(run_tasks([Task(deck, waveforms)], workers=1, time_limit=time_limit))[1]
     if isinstance(outcome, SpicebridgeError):
         raise outcome
-    return outcome  # type: ignore[no-any-return]  # what the measure of this task returns
+    return outcome
 
 
-def run_tasks(
-    tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0
-) -> Iterator[tuple[int, Any]]:
+def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0) -> Iterator[tuple[int, Any]]:
     """Run decks on worker processes and yield ``(position, outcome)`` as each ends.
 
     An outcome is what the task's ``measure`` returned, or the ``SpicebridgeError`` that stopped it.
     ``time_limit`` is in seconds a deck. Closing the iterator stops the workers.
+
+    Raises:
+        RuntimeError: a ``measure`` raised something unforeseen; that is a defect in it, told with its traceback.
     """
     waiting: deque[tuple[int, int]] = deque((position, 1) for position in range(len(tasks)))
     pool = [_Worker() for _ in range(min(workers, len(tasks)))]
@@ -68,11 +71,15 @@ def run_tasks(
                 if waiting and not worker.busy:
                     position, attempt = waiting.popleft()
                     worker.give(position, attempt, tasks[position])
-            for worker, position, attempt, outcome in _collect(pool, tasks, time_limit):
+            for worker, position, attempt, outcome in _collect(pool, time_limit):
                 if isinstance(outcome, _Lost) and attempt < _ATTEMPTS:
                     waiting.appendleft((position, attempt + 1))
                 elif isinstance(outcome, _Lost):
                     yield position, _lost_error(tasks[position].deck, outcome, attempt)
+                elif isinstance(outcome, _Defect):
+                    raise RuntimeError(
+                        f"measuring {tasks[position].deck.name} failed in its worker process:\n{outcome.traceback}"
+                    )
                 else:
                     yield position, outcome
                 if worker.spent:
@@ -87,6 +94,13 @@ class _Lost:
     """A deck whose worker died or was stopped while it ran."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class _Defect:
+    """What a measure that does not work raised, as text: not every exception can travel."""
+
+    traceback: str
 
 
 class _Worker:
@@ -114,10 +128,9 @@ class _Worker:
     def give(self, position: int, attempt: int, task: Task) -> None:
         self._position, self._attempt, self.started = position, attempt, time.monotonic()
         self._runs += 1
-        try:
+        # A dead worker is noticed, and its deck tried again, when its answer is read.
+        with contextlib.suppress(OSError):
             self.connection.send(task)
-        except OSError:
-            pass  # a dead worker is noticed, and its deck tried again, when its answer is read
 
     def take(self) -> tuple[int, int, Any]:
         """The position, attempt and outcome of what it was given."""
@@ -150,9 +163,7 @@ class _Worker:
         self._start()
 
 
-def _collect(
-    pool: Sequence[_Worker], tasks: Sequence[Task], time_limit: float
-) -> list[tuple[_Worker, int, int, Any]]:
+def _collect(pool: Sequence[_Worker], time_limit: float) -> list[tuple[_Worker, int, int, Any]]:
     """What has ended: answers, deaths, and decks past their time."""
     busy = [worker for worker in pool if worker.busy]
     soonest = min(worker.started for worker in busy) + time_limit - time.monotonic()
@@ -173,7 +184,7 @@ def _lost_error(deck: Deck, lost: _Lost, attempts: int) -> SimulationError:
 
 
 def _serve(connection: Connection) -> None:
-    """A worker's life: take a task, answer (outcome, fit for more), until the pipe closes or ngspice is spent."""
+    """A worker's life: take a task, answer (outcome, fit for more), till the pipe closes or ngspice is spent."""
     try:
         while True:
             task: Task = connection.recv()
@@ -183,6 +194,8 @@ def _serve(connection: Connection) -> None:
                 spent = ngspice().spent
             except SpicebridgeError as error:
                 outcome, spent = error, True
+            except Exception:  # raised again in the parent, which would otherwise see only a lost process
+                outcome, spent = _Defect(traceback.format_exc()), True
             connection.send((outcome, not spent))
             if spent:
                 return

@@ -1,0 +1,79 @@
+"""What an update rule did, in whole numbers, and the energy that took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.synapse import SynapseDevice
+from spicebridge.energy import EnergyLedger
+from spicebridge.sampler import PulseSampler
+
+UPDATE = "update"
+"""The ledger's component for weight updates."""
+
+
+@dataclass(eq=False)
+class UpdateCounts:
+    """Event counts of weight updates; whole numbers, so that sums do not depend on their order.
+
+    Attributes:
+        updates: synapse updates, flipped or not.
+        flips: changes of an MTJ's state.
+        reads: reads before a pulse, by the weight found: -1, 0, +1, shape (3,).
+        pulses: pulses sent, by direction, shape (grid entries,) each; entry 0 counts the pulses not sent.
+    """
+
+    updates: int = 0
+    flips: int = 0
+    reads: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    pulses: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    def book(self, sampler: PulseSampler, histogram: NDArray[np.int64]) -> None:
+        """Add a histogram over grid entries; entries past the longest count as the longest."""
+        known = self.pulses.setdefault(sampler.direction, np.zeros(len(sampler.width), np.int64))
+        known += histogram[: len(known)]
+        known[-1] += histogram[len(known) :].sum()
+
+    @property
+    def pulses_sent(self) -> int:
+        """Pulses of any width above zero."""
+        return int(sum(histogram[1:].sum() for histogram in self.pulses.values()))
+
+    def add(self, other: UpdateCounts) -> None:
+        """Add another's counts to these."""
+        self.updates += other.updates
+        self.flips += other.flips
+        self.reads += other.reads
+        for direction, histogram in other.pulses.items():
+            mine = self.pulses.setdefault(direction, np.zeros_like(histogram))
+            mine += histogram
+
+    def ledger(self, device: SynapseDevice) -> EnergyLedger:
+        """The energy of these reads and pulses, from the device's tables.
+
+        A read before an update is made at activation +1. A pulse counts at its own width, whether or not the
+        device switches.
+        """
+        ledger = EnergyLedger()
+        by_weight = device.energy_by_weight()[:, 2]
+        for weight, events, joules in zip((-1, 0, 1), self.reads, by_weight, strict=True):
+            ledger.add(
+                UPDATE,
+                f"read w={weight:+d}" if weight else "read w=0",
+                events=int(events),
+                joules=float(events * joules),
+                source=device.read_source,
+            )
+        for sampler in (device.away, device.back):
+            histogram = self.pulses.get(sampler.direction, np.zeros(len(sampler.width), np.int64))
+            ledger.add(
+                UPDATE,
+                f"pulse {sampler.direction}",
+                events=int(histogram[1:].sum()),
+                joules=float(histogram @ sampler.energy),
+                source=sampler.source,
+            )
+        return ledger

@@ -1,0 +1,243 @@
+"""Experiments as files: what is trained, on what data, at which operating point."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from nn.data import LOADERS, Split
+from nn.encoding import ENCODINGS
+from spicebridge.errors import SpicebridgeError
+
+FOLDER = Path(__file__).parent / "experiments"
+ENCODING_NAMES = (*ENCODINGS, "blind")
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """The tables an experiment reads.
+
+    Attributes:
+        write: switching probability and energy of a write pulse.
+        read: energy of a read.
+    """
+
+    write: str = "mtj_write"
+    read: str = "synapse_read"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One training job: network, algorithm, operating point, seeds.
+
+    Attributes:
+        name: also the name of its run.
+        description: one line.
+        dataset: one of ``nn.data.LOADERS``.
+        split: sizes and seed of the two parts.
+        evaluate_on: ``test``, or ``validation`` while settings are being chosen.
+        input_bits: bits an input is read in.
+        hidden: hidden layers' widths; dense layers, each batch-normalised.
+        batch: images a step.
+        epochs: passes over the training images, the same for every arm.
+        seeds: one run of every arm for each.
+        rate_start, rate_end: Adam's rate for ternary increments, falling exponentially over the run.
+        beta1, beta2: Adam's decays for ternary increments.
+        steepness: m of tanh(m nu).
+        zero_window: r, the ternary activation's zero window.
+        derivative_width: a, half-width of its surrogate derivative.
+        norm_rate: Adam's rate for batch-norm scale and shift, falling linearly to zero over the run.
+        float_rate_start, float_rate_end: Adam's rate for the floating-point baseline's weights, exponential.
+        calibration: training images that batch-norm statistics are taken from before each test, at most.
+        encoding: ``inverse``, or one of the ablations ``affine``, ``gated``, ``blind``.
+        zero: canonical zero, ``weak``, ``strong`` or ``auto`` (the cheaper to read).
+        v_write: write drive (V).
+        timing_step: grid of pulse widths (s).
+        v_read: read drive (V).
+        t_read: read duration (s).
+        tables: names of the tables.
+    """
+
+    name: str
+    description: str
+    dataset: str
+    split: Split
+    hidden: tuple[int, ...]
+    batch: int
+    epochs: int
+    seeds: tuple[int, ...]
+    evaluate_on: str = "test"
+    input_bits: int = 4
+    rate_start: float = 0.03
+    rate_end: float = 5e-4
+    beta1: float = 0.98
+    beta2: float = 0.999
+    steepness: float = 3.0
+    zero_window: float = 0.5
+    derivative_width: float = 0.5
+    norm_rate: float = 0.003
+    float_rate_start: float = 0.003
+    float_rate_end: float = 1e-4
+    calibration: int = 10000
+    encoding: str = "inverse"
+    zero: str = "auto"
+    v_write: float = 0.5
+    timing_step: float = 50e-12
+    v_read: float = 0.2
+    t_read: float = 1e-9
+    tables: TableNames = TableNames()
+
+    def settings(self) -> dict[str, Any]:
+        """Every field as JSON-like values."""
+        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return settings
+
+
+def available_experiments() -> tuple[str, ...]:
+    """Names of the experiments that come with the project."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load_experiment(name_or_path: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """An experiment by name, or from a TOML file of the user's own.
+
+    Args:
+        name_or_path: one of ``available_experiments``, or a path that ends in ``.toml``.
+        overrides: settings by key, ``tables.write`` for one in a section; text is read as TOML would.
+
+    Raises:
+        SpicebridgeError: no such experiment, a file that is not TOML, or a setting that is none.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        name = str(name_or_path)
+        if name not in available_experiments():
+            raise SpicebridgeError(
+                f"there is no experiment {name!r}{_nearest(name, available_experiments())}. "
+                f"There are: {', '.join(available_experiments())}; or give the path of a .toml file."
+            )
+        path = FOLDER / f"{name}.toml"
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpicebridgeError(f"cannot read experiment {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpicebridgeError(f"experiment {path} is not TOML: {error}.") from error
+    settings.setdefault("name", path.stem)
+    for key, value in (overrides or {}).items():
+        _override(settings, key, value)
+    return experiment_from(settings, where=f"experiment {path.stem}")
+
+
+def experiment_from(settings: Mapping[str, Any], *, where: str = "the experiment") -> Experiment:
+    """An experiment from JSON-like settings, checked.
+
+    Raises:
+        SpicebridgeError: an unknown or missing key, or a value of the wrong kind or out of range.
+    """
+    values = _checked(settings, Experiment, where)
+    values["split"] = Split(**_checked(values["split"], Split, f"{where}, section split"))
+    if "tables" in values:
+        values["tables"] = TableNames(**_checked(values["tables"], TableNames, f"{where}, section tables"))
+    experiment = Experiment(**values)
+    _check_ranges(experiment, where)
+    return experiment
+
+
+def _as_kind(value: Any, kind: str, what: str) -> Any:
+    """A setting's value as the field's annotated type wants it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind == "int" and isinstance(value, int) and number:
+        return value
+    if kind == "float" and number:
+        return float(value)
+    listed = isinstance(value, list | tuple) and {type(each) for each in value} <= {int}
+    if kind == "tuple[int, ...]" and listed:
+        return tuple(value)
+    if kind in ("Split", "TableNames") and isinstance(value, Mapping):
+        return value
+    raise SpicebridgeError(f"{what} = {value!r} must be {KIND_WORDS.get(kind, 'a section')}.")
+
+
+KIND_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "tuple[int, ...]": "a list of whole numbers",
+}
+
+
+def _checked(settings: Mapping[str, Any], kind: type, where: str) -> dict[str, Any]:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in settings:
+        if key not in fields:
+            raise SpicebridgeError(
+                f"{where} has an unknown setting {key!r}{_nearest(key, tuple(fields))}. "
+                f"Settings are: {', '.join(sorted(fields))}."
+            )
+    values = {}
+    for name, field in fields.items():
+        if name not in settings:
+            if field.default is dataclasses.MISSING:
+                raise SpicebridgeError(f"{where} lacks the setting {name!r}.")
+            continue
+        values[name] = _as_kind(settings[name], str(field.type), f"{where}: {name}")
+    return values
+
+
+def _check_ranges(experiment: Experiment, where: str) -> None:
+    def check(holds: bool, key: str, words: str) -> None:
+        if not holds:
+            raise SpicebridgeError(f"{where}: {key} = {getattr(experiment, key)!r} {words}.")
+
+    for key, allowed in (
+        ("dataset", tuple(LOADERS)),
+        ("encoding", ENCODING_NAMES),
+        ("zero", ("auto", "weak", "strong")),
+        ("evaluate_on", ("test", "validation")),
+    ):
+        value = getattr(experiment, key)
+        check(value in allowed, key, f"is none of: {', '.join(allowed)}{_nearest(value, allowed)}")
+    for key in (
+        "rate_start", "rate_end", "steepness", "zero_window", "derivative_width", "norm_rate",
+        "float_rate_start", "float_rate_end", "v_write", "timing_step", "v_read", "t_read",
+        "epochs", "calibration",
+    ):  # fmt: skip
+        check(0 < getattr(experiment, key) < float("inf"), key, "must be above zero")
+    for key in ("beta1", "beta2"):
+        check(0 <= getattr(experiment, key) < 1, key, "must lie in [0, 1)")
+    check(experiment.batch >= 2, "batch", "must be at least 2 (batch normalisation)")
+    check(1 <= experiment.input_bits <= 8, "input_bits", "must lie in 1 .. 8")
+    check(all(width > 0 for width in experiment.hidden), "hidden", "must hold widths above zero")
+    seeds = experiment.seeds
+    different = bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
+    check(different, "seeds", "must be different and not negative")
+
+
+def _override(settings: dict[str, Any], key: str, value: Any) -> None:
+    section, _, last = key.rpartition(".")
+    place = settings.setdefault(section, {}) if section else settings
+    if not isinstance(place, dict):
+        raise SpicebridgeError(f"{section} is a setting, not a section, so {key} cannot be set.")
+    place[last] = _parsed(value) if isinstance(value, str) else value
+
+
+def _parsed(text: str) -> Any:
+    """A value as TOML reads it; bare words are text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,221 @@
+"""Run records: what a training run was, what came of it, and where every figure is from; JSON-like."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nn.counts import UPDATE, UpdateCounts
+from nn.data import Dataset
+from nn.experiment import Experiment
+from nn.loop import Outcome
+from nn.periphery import ABSENT, book_updates
+from nn.synapse import SynapseDevice
+from spicebridge.energy import (
+    OPERATIONS_PER_MAC,
+    OPERATIONS_PER_UPDATE,
+    EnergyLedger,
+    merge,
+    tops_per_watt,
+)
+
+ACCURACY_KEYS = {"table": "accuracy", "ideal": "ideal_accuracy", "float": "baseline_accuracy"}
+
+
+def make_record(
+    experiment: Experiment,
+    outcomes: Sequence[Outcome],
+    device: SynapseDevice,
+    dataset: Dataset,
+    *,
+    circumstances: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The record of a run.
+
+    Args:
+        experiment: what was run, overrides included.
+        outcomes: the trained networks, at least one.
+        device: the compiled tables.
+        dataset: the images.
+        circumstances: what does not bear on the values: git revision, command, wall time.
+
+    Returns:
+        ``experiment``, ``settings``, ``data``, ``device``, ``tables``, ``arms``, mean accuracies in per cent
+        (``accuracy``, ``ideal_accuracy``, ``baseline_accuracy`` of the arms that were run), ``feedforward``,
+        ``update`` and ``ledgers`` (arm ``table``), ``versions``, ``circumstances``. SI units; energies in J.
+    """
+    arms: dict[str, Any] = {}
+    for outcome in outcomes:
+        arm = arms.setdefault(outcome.job.arm, {"runs": []})
+        arm["runs"].append(
+            {
+                "seed": outcome.job.seed,
+                "test_accuracy": 100 * outcome.history[-1]["test_accuracy"],
+                "epochs": outcome.history,
+                "seconds": outcome.seconds,
+            }
+        )
+    record: dict[str, Any] = {
+        "experiment": experiment.name,
+        "description": experiment.description,
+        "settings": experiment.settings(),
+        "seeds": sorted({outcome.job.seed for outcome in outcomes}),
+        "data": {
+            "name": dataset.name,
+            "checksum": dataset.checksum,
+            "split": dataset.split,
+            "training_images": len(dataset.train_labels),
+            "test_images": len(dataset.test_labels),
+        },
+        "device": describe_device(device),
+        "tables": [
+            {"name": source.name, "digest": source.digest}
+            for source in (device.away.source, device.read_source)
+        ],
+        "arms": arms,
+    }
+    for name, arm in arms.items():
+        tested = [run["test_accuracy"] for run in arm["runs"]]
+        arm["accuracy"] = float(np.mean(tested))
+        arm["accuracy_spread"] = float(np.std(tested, ddof=1)) if len(tested) > 1 else None
+        record[ACCURACY_KEYS[name]] = arm["accuracy"]
+    on_table = [outcome for outcome in outcomes if outcome.feedforward is not None]
+    if on_table:
+        record |= _energy_blocks(on_table, device, dataset)
+    record["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
+    record["circumstances"] = dict(circumstances)
+    return record
+
+
+def describe_device(device: SynapseDevice) -> dict[str, Any]:
+    """The operating point, and which zero the weights use."""
+    return {
+        "v_write": device.away.v_write,
+        "timing_step": device.away.step,
+        "longest_pulse": {each.direction: float(each.width[-1]) for each in (device.away, device.back)},
+        "v_read": device.v_read,
+        "t_read": device.t_read,
+        "zero": device.zero,
+        "zero_state": device.zero_state,
+    }
+
+
+def _energy_blocks(outcomes: Sequence[Outcome], device: SynapseDevice, dataset: Dataset) -> dict[str, Any]:
+    reading = merge(outcome.feedforward for outcome in outcomes if outcome.feedforward is not None)
+    counts = UpdateCounts()
+    for outcome in outcomes:
+        counts.add(outcome.counts)
+    updating = counts.ledger(device)
+    book_updates(updating, f"{UPDATE} periphery", updates=counts.updates, reads=int(counts.reads.sum()))
+    shapes = [array.shape for name, array in outcomes[0].weights.items() if name.endswith(".weights")]
+    images = len(dataset.test_labels) * len(outcomes)
+    return {
+        "feedforward": feedforward_block(reading, device, shapes=shapes, images=images, bits=dataset.bits),
+        "update": update_block(updating, counts, device),
+        "ledgers": {"feedforward": reading.to_json(), "update": updating.to_json()},
+    }
+
+
+def feedforward_block(
+    ledger: EnergyLedger,
+    device: SynapseDevice,
+    *,
+    shapes: Sequence[tuple[int, ...]],
+    images: int,
+    bits: int,
+) -> dict[str, Any]:
+    """Inference energy per operation: of the simulated arrays, with the other figures beside it.
+
+    An operation is half of one multiply-accumulate of the network. The first layer's inputs are read in
+    ``bits`` planes; all their reads are paid for, and count as one MAC in the headline. ``per_read`` counts
+    each plane's read as a MAC of its own, which is what the array does.
+
+    Args:
+        ledger: as ``nn.feedforward`` books it.
+        device: for the mean of the nine read cases.
+        shapes: (inputs, outputs) of each layer.
+        images: inferences in the ledger.
+        bits: planes of the first layer.
+    """
+    macs = [inputs * outputs * images for inputs, outputs in shapes]
+    names = [f"layer {number}" for number in range(1, len(shapes) + 1)]
+    arrays = sum(ledger.joules(name) for name in names)
+    operations = OPERATIONS_PER_MAC * sum(macs)
+    reads = sum(ledger.events(name) for name in names)
+    nine = float(device.energy_by_weight().mean())
+    return {
+        **_per_operation(arrays, operations),
+        "energy_per_mac": arrays / sum(macs),
+        "energy_per_image": arrays / images,
+        "images": images,
+        "per_read": {"reads": reads, **_per_operation(arrays, OPERATIONS_PER_MAC * reads)},
+        "mean_of_nine": {"energy": nine, **_per_operation(nine, OPERATIONS_PER_MAC)},
+        "with_periphery": {**_per_operation(ledger.joules(), operations), "absent": list(ABSENT[:3])},
+        "layers": [
+            {
+                "name": name,
+                "inputs": shape[0],
+                "outputs": shape[1],
+                "planes": bits if name == "layer 1" else 1,
+                **_per_operation(ledger.joules(name), OPERATIONS_PER_MAC * mac),
+            }
+            for name, shape, mac in zip(names, shapes, macs, strict=True)
+        ],
+        "definition": (
+            f"1 MAC = {OPERATIONS_PER_MAC} operations; an input of {bits} bits is {bits} reads of one MAC"
+        ),
+    }
+
+
+def update_block(ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevice) -> dict[str, Any]:
+    """Update energy per operation, over the whole of the training, with energy per pulse and flip beside
+    it."""
+    total = ledger.joules(UPDATE)
+    operations = OPERATIONS_PER_UPDATE * counts.updates
+    lines = [entry for entry in ledger.entries if entry.component == UPDATE]
+    pulse_energy = sum(entry.joules for entry in lines if entry.action.startswith("pulse"))
+    pulses, flips = counts.pulses_sent, counts.flips
+    return {
+        **_per_operation(total, operations),
+        "energy_per_update": total / counts.updates,
+        "updates": counts.updates,
+        "reads": int(counts.reads.sum()),
+        "read_energy": total - pulse_energy,
+        "pulses": pulses,
+        "pulse_energy": pulse_energy,
+        "energy_per_pulse": pulse_energy / pulses if pulses else None,
+        "flips": flips,
+        "energy_per_flip": total / flips if flips else None,
+        "pulse_widths": {
+            sampler.direction: {
+                "width": sampler.width[1:].tolist(),
+                "pulses": counts.pulses[sampler.direction][1:].tolist(),
+            }
+            for sampler in (device.away, device.back)
+            if sampler.direction in counts.pulses
+        },
+        "with_periphery": {**_per_operation(ledger.joules(), operations), "absent": list(ABSENT)},
+        "definition": (
+            f"one synapse's update in one step = {OPERATIONS_PER_UPDATE} operations, flipped or not"
+        ),
+    }
+
+
+def _per_operation(joules: float, operations: int) -> dict[str, Any]:
+    """Energy per operation, where any energy was used."""
+    return {
+        "energy_total": joules,
+        "operations": operations,
+        "energy_per_op": joules / operations,
+        "tops_per_watt": tops_per_watt(operations=operations, joules=joules) if joules > 0 else None,
+    }
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON-like content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,164 @@
+"""The ternary 4T2MTJ synapse: what its states weigh, what a move pulses, what a read costs.
+
+A weight exists only as the states of the synapse's two MTJs: +1 = (P, AP), -1 = (AP, P), and 0 as one
+canonical pair, (AP, AP) "weak" or (P, P) "strong". From the canonical weak zero every move away from 0 writes
+AP>P and every move back to 0 writes P>AP; with the strong zero it is the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicebridge.energy import Source
+from spicebridge.errors import SpicebridgeError
+from spicebridge.sampler import PulseSampler, compile_pulses
+from spicebridge.table import LookupTable
+
+STATES = ("ap_p", "ap_ap", "p_p", "p_ap")
+"""The ``synapse_read`` table's categories (branch 1 first), in the order of the energy arrays here."""
+
+STATE_WEIGHTS = (-1, 0, 0, 1)
+ACTIVATIONS = ("-1", "0", "1")
+ZEROS = {"weak": "ap_ap", "strong": "p_p"}
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """An array of synapses, moved in place by an update rule.
+
+    Attributes:
+        weights: shape (inputs, outputs); int8 in {-1, 0, 1}, or float32 in the floating-point baseline.
+        strong: where a zero is (P, P) rather than (AP, AP), same shape; of no meaning at +-1.
+    """
+
+    weights: NDArray[Any]
+    strong: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class SynapseDevice:
+    """The two tables at one operating point: all that training knows of the circuit.
+
+    Attributes:
+        zero: the canonical zero, ``weak`` or ``strong``.
+        away: pulses that move a weight from 0 to +-1.
+        back: pulses that move a weight from +-1 to 0.
+        read_energy: energy of one read (J), shape (4, 3): ``STATES`` by ``ACTIVATIONS``.
+        v_read: read voltage (V).
+        t_read: read duration (s).
+        read_source: the table that gave the read energies.
+    """
+
+    zero: str
+    away: PulseSampler
+    back: PulseSampler
+    read_energy: NDArray[np.float64]
+    v_read: float
+    t_read: float
+    read_source: Source
+
+    @property
+    def zero_state(self) -> str:
+        """The canonical zero as a category of the read table."""
+        return ZEROS[self.zero]
+
+    @property
+    def ap_to_p(self) -> PulseSampler:
+        """Pulses that make a device parallel."""
+        return self.away if self.away.direction == "ap_to_p" else self.back
+
+    @property
+    def p_to_ap(self) -> PulseSampler:
+        """Pulses that make a device antiparallel."""
+        return self.back if self.away.direction == "ap_to_p" else self.away
+
+    def energy_by_weight(self) -> NDArray[np.float64]:
+        """Read energy (J) of the three canonical states, shape (3, 3): weight -1, 0, +1 by activation."""
+        rows = [STATES.index("ap_p"), STATES.index(self.zero_state), STATES.index("p_ap")]
+        return self.read_energy[rows]
+
+
+def branch_of_move(weight: int, wanted: int, *, zero: str) -> tuple[int, str]:
+    """Which MTJ branch (1 or 2) to pulse, and in which direction, to move a weight by one step.
+
+    Args:
+        weight: the state's weight, -1, 0 or +1; 0 is the canonical ``zero``.
+        wanted: sign of the move, -1 or +1.
+        zero: ``weak`` or ``strong``.
+    """
+    pairs = {-1: ("ap", "p"), 0: tuple(ZEROS[zero].split("_")), 1: ("p", "ap")}
+    before, after = pairs[weight], pairs[weight + wanted]
+    (branch,) = (each for each in (0, 1) if before[each] != after[each])
+    return branch + 1, f"{before[branch]}_to_{after[branch]}"
+
+
+def compile_device(
+    write: LookupTable,
+    read: LookupTable,
+    *,
+    v_write: float,
+    step: float,
+    v_read: float,
+    t_read: float,
+    zero: str,
+) -> SynapseDevice:
+    """The synapse at one operating point, from its write and read tables.
+
+    Args:
+        write: ``mtj_write``, over direction, v_write (V), t_pulse (s).
+        read: ``synapse_read``, over state, activation, v_read (V), t_read (s).
+        v_write: write drive (V).
+        step: timing grid of the pulses (s).
+        v_read: read drive (V).
+        t_read: read duration (s).
+        zero: ``weak``, ``strong``, or ``auto`` for the one whose reads at activation +-1 take less energy.
+
+    Raises:
+        TableError: the tables do not hold the operating point.
+        SpicebridgeError: an unknown ``zero``.
+    """
+    energy = np.array(
+        [
+            [
+                float(read.read("energy", state=state, activation=activation, v_read=v_read, t_read=t_read))
+                for activation in _activation_names(read)
+            ]
+            for state in STATES
+        ]
+    )
+    if zero == "auto":
+        active = {name: energy[STATES.index(state)][[0, 2]].mean() for name, state in ZEROS.items()}
+        zero = min(active, key=lambda name: (active[name], name))
+    if zero not in ZEROS:
+        raise SpicebridgeError(f"zero = {zero!r} is none of: auto, weak, strong.")
+    _, away = branch_of_move(0, 1, zero=zero)
+    _, back = branch_of_move(1, -1, zero=zero)
+    return SynapseDevice(
+        zero=zero,
+        away=compile_pulses(write, direction=away, v_write=v_write, step=step),
+        back=compile_pulses(write, direction=back, v_write=v_write, step=step),
+        read_energy=energy,
+        v_read=v_read,
+        t_read=t_read,
+        read_source=Source(read.name, read.digest),
+    )
+
+
+def _activation_names(read: LookupTable) -> tuple[str, str, str]:
+    """The table's own spelling of activations -1, 0, +1 (it may write "+1" or "1")."""
+    held: Mapping[int, str] = (
+        {int(str(each)): str(each) for each in read.data["activation"].values}
+        if "activation" in read.data.coords
+        else {}
+    )
+    if set(held) != {-1, 0, 1}:
+        raise SpicebridgeError(
+            f"table {read.name} must hold activations -1, 0 and +1 "
+            f"(it holds: {', '.join(held.values()) or 'none'})."
+        )
+    return held[-1], held[0], held[1]

@@ -1,0 +1,222 @@
+"""Training runs: every arm and seed of an experiment, on one or more worker processes, into one record."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from nn.arms import ARMS
+from nn.checkpoint import save_arrays
+from nn.data import Dataset, load_dataset
+from nn.experiment import Experiment
+from nn.loop import Job, Outcome, Progress, train_one
+from nn.record import digest_of, make_record
+from nn.synapse import SynapseDevice, compile_device
+from spicebridge.errors import SpicebridgeError
+from spicebridge.files import write_text
+from spicebridge.table import LookupTable
+
+CHECKPOINTS = "checkpoints"
+LAYOUT = 1  # of the checkpoints; a new number leaves older ones unused
+POLL = 0.2  # s, between looks at the workers' progress
+
+
+def run(
+    experiment: Experiment,
+    tables: Mapping[str, LookupTable],
+    *,
+    folder: Path,
+    seeds: Sequence[int] | None = None,
+    arms: Sequence[str] = ARMS,
+    workers: int = 1,
+    progress: Callable[[Progress], None] = lambda _: None,
+    data_folder: Path | None = None,
+    circumstances: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Train an experiment and write ``record.json`` and ``weights.npz`` into ``folder``.
+
+    A run that was cut short continues from its last finished epochs; the values are those of an uninterrupted
+    run, whatever the number of workers.
+
+    Args:
+        experiment: what to train.
+        tables: the tables it names, by name.
+        folder: the run's own folder.
+        seeds: instead of the experiment's.
+        arms: which of ``ARMS``.
+        workers: processes; networks (arm and seed) are shared out among them.
+        progress: called in this process after every epoch of every network.
+        data_folder: holds ``mnist/``; see ``nn.mnist.load_mnist``.
+        circumstances: put into the record as they are (command, git revision).
+
+    Returns:
+        The record, as ``nn.record.make_record`` describes it.
+
+    Raises:
+        SpicebridgeError: a table that is missing or does not hold the operating point, unknown arms, data
+            that cannot be had, or a worker that died.
+    """
+    started = time.perf_counter()
+    device = device_for(experiment, tables)
+    unknown = [arm for arm in arms if arm not in ARMS]
+    if unknown or not arms:
+        raise SpicebridgeError(f"arms are {', '.join(ARMS)} (got: {', '.join(arms) or 'none'}).")
+    dataset = load_dataset(
+        experiment.dataset,
+        bits=experiment.input_bits,
+        split=experiment.split,
+        evaluate_on=experiment.evaluate_on,
+        folder=data_folder,
+    )
+    jobs = [Job(experiment, arm, seed) for seed in (seeds or experiment.seeds) for arm in ARMS if arm in arms]
+    tasks = [_task(job, device, dataset, folder) for job in jobs]
+    if workers > 1 and len(jobs) > 1:
+        outcomes = _in_processes(tasks, device, dataset, min(workers, len(jobs)), progress)
+    else:
+        with threadpool_limits(1):
+            outcomes = [_carry_out(task, device, dataset, progress) for task in tasks]
+    record = make_record(
+        experiment,
+        outcomes,
+        device,
+        dataset,
+        circumstances={
+            **(circumstances or {}),
+            "workers": workers,
+            "wall_seconds": time.perf_counter() - started,
+        },
+    )
+    arrays = {
+        f"{outcome.job.arm}.seed{outcome.job.seed}.{name}": array
+        for outcome in outcomes
+        for name, array in outcome.weights.items()
+    }
+    save_arrays(folder / "weights.npz", arrays)
+    write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return record
+
+
+def device_for(experiment: Experiment, tables: Mapping[str, LookupTable]) -> SynapseDevice:
+    """An experiment's tables at its operating point.
+
+    Raises:
+        SpicebridgeError: a table it names is not among those given, or does not hold the point.
+    """
+    missing = [name for name in (experiment.tables.write, experiment.tables.read) if name not in tables]
+    if missing:
+        raise SpicebridgeError(
+            f"experiment {experiment.name} reads the table {missing[0]}, which is not there. "
+            f"Make it with: spicebridge characterize {missing[0]}"
+        )
+    return compile_device(
+        tables[experiment.tables.write],
+        tables[experiment.tables.read],
+        v_write=experiment.v_write,
+        step=experiment.timing_step,
+        v_read=experiment.v_read,
+        t_read=experiment.t_read,
+        zero=experiment.zero,
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A job with the place of its checkpoint and the digest of all that it depends on."""
+
+    job: Job
+    checkpoint: Path
+    fingerprint: str
+
+
+def _task(job: Job, device: SynapseDevice, dataset: Dataset, folder: Path) -> _Task:
+    settings = job.experiment.settings()
+    for key in ("name", "description", "seeds"):
+        del settings[key]
+    content = {
+        "layout": LAYOUT,
+        "settings": settings,
+        "arm": job.arm,
+        "seed": job.seed,
+        "tables": [device.away.source.digest, device.read_source.digest],
+        "data": dataset.checksum,
+    }
+    return _Task(job, folder / CHECKPOINTS / f"{job.arm}-{job.seed}.npz", digest_of(content))
+
+
+def _carry_out(
+    task: _Task, device: SynapseDevice, dataset: Dataset, progress: Callable[[Progress], None]
+) -> Outcome:
+    return train_one(
+        task.job,
+        device,
+        dataset,
+        checkpoint=task.checkpoint,
+        fingerprint=task.fingerprint,
+        report=progress,
+    )
+
+
+def _in_processes(
+    tasks: Sequence[_Task],
+    device: SynapseDevice,
+    dataset: Dataset,
+    workers: int,
+    progress: Callable[[Progress], None],
+) -> list[Outcome]:
+    """The outcomes in the tasks' order, from spawned processes with one BLAS thread each."""
+    context = multiprocessing.get_context("spawn")
+    reports, stop = context.SimpleQueue(), context.Event()
+    executor = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(device, dataset, reports, stop)
+    )
+    try:
+        futures: list[Future[Outcome]] = [executor.submit(_in_worker, task) for task in tasks]
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+            while not reports.empty():
+                progress(reports.get())
+            for future in done:
+                future.result()
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise SpicebridgeError(
+            "a training worker died (out of memory, or killed). What it had finished is kept: run the same "
+            "command again to continue, with fewer workers if memory was short."
+        ) from error
+    finally:
+        stop.set()  # after a failure, do not train the other networks to their end
+        executor.shutdown(cancel_futures=True)
+
+
+_worker: dict[str, Any] = {}
+
+
+class _StoppedError(Exception):
+    """The run has failed elsewhere; this network's checkpoint holds what it reached."""
+
+
+def _start_worker(device: SynapseDevice, dataset: Dataset, reports: Any, stop: Any) -> None:
+    threadpool_limits(1)
+
+    def report(progress: Progress) -> None:
+        reports.put(progress)
+        if stop.is_set():
+            raise _StoppedError
+
+    _worker.update(device=device, dataset=dataset, report=report)
+
+
+def _in_worker(task: _Task) -> Outcome:
+    return _carry_out(task, _worker["device"], _worker["dataset"], _worker["report"])

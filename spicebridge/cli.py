@@ -1,0 +1,502 @@
+"""The command line: a thin skin on the library. Exit 0 done, 1 a foreseen problem, 2 misuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from spicebridge.errors import SpicebridgeError
+
+SIZE_HELP = "Quick: a minute or less, for a first look. Full: what the reference tables hold."
+
+
+class _Commands(click.Group):
+    """Commands whose foreseen problems become one message and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SpicebridgeError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            raise click.ClickException(
+                "stopped. What had finished is kept: the same command goes on from there."
+            ) from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="spicebridge")
+def main() -> None:
+    """From SPICE netlists of synapse circuits to a network's accuracy and TOPS/W.
+
+    \b
+    spicebridge characterize mtj_write synapse_read    circuits into lookup tables
+    spicebridge train digits_ternary_mtj               a network on those tables
+    spicebridge report latest                          accuracy, TOPS/W and where they come from
+    """
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Check the installation by using it: one real simulation, one Verilog-A model.
+
+    Example: spicebridge doctor
+    """
+    from spicebridge.doctor import examine
+
+    found = examine()
+    if as_json:
+        _print_json(found)
+    else:
+        ngspice = found["ngspice"]
+        click.echo(f"ngspice     {ngspice['version'] or 'none'}   {ngspice['library'] or ''}")
+        click.echo(f"simulates   {_yes(ngspice['simulates'])}")
+        click.echo(f"OSDI        {_yes(ngspice['osdi'])}")
+        click.echo(f"compiler    {found['compiler'] or 'none'}")
+        for problem in found["problems"]:
+            click.echo(f"problem     {problem}")
+    sys.exit(0 if found["ok"] else 1)
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List netlists, table definitions, tables, experiments and runs.
+
+    Example: spicebridge list
+    """
+    from characterization.definition import available_definitions, load_definition
+    from nn.experiment import available_experiments, load_experiment
+    from spicebridge.catalog import available_runs, available_tables
+    from spicebridge.project import netlists_folder
+
+    found: dict[str, dict[str, str]] = {
+        "netlists": {path.stem: _title(path) for path in sorted(netlists_folder().glob("*.cir"))},
+        "definitions": {name: load_definition(name, size="quick").about for name in available_definitions()},
+        "tables": {name: str(path) for name, path in sorted(available_tables().items())},
+        "experiments": {name: load_experiment(name).description for name in available_experiments()},
+        "runs": {name: str(path.parent) for name, path in sorted(available_runs().items())},
+    }
+    if as_json:
+        _print_json(found)
+        return
+    for kind, entries in found.items():
+        click.echo(kind)
+        for name, about in entries.items():
+            click.echo(f"  {name:<24} {about}")
+        if not entries:
+            click.echo("  none yet")
+
+
+@main.command()
+@click.argument("deck", type=click.Path(path_type=Path))
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Override a .param; repeatable.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Write the waveforms as PNG, SVG or PDF.")
+@click.option("--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b.")
+@click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
+def simulate(
+    deck: Path, settings: tuple[str, ...], plot: Path | None, export: Path | None, as_json: bool
+) -> None:
+    """Run one netlist file in ngspice.
+
+    Example: spicebridge simulate netlists/mtj_write.cir --set v_write=0.55 --plot write.png
+    """
+    from spicebridge.deck import read_deck
+    from spicebridge.files import write_text
+    from spicebridge.show import measures_text, waveform_figure
+    from spicebridge.workers import simulate as run
+
+    chosen = read_deck(deck).with_parameters(**_pairs(settings))
+    recorded = run(chosen)
+    if export is not None:
+        write_text(export, chosen.replayable())
+    if plot is not None:
+        _save_figure(waveform_figure(recorded), plot)
+    if as_json:
+        _print_json(
+            {
+                "deck": chosen.digest,
+                "analysis": recorded.analysis,
+                "engine": recorded.engine,
+                "measures": dict(recorded.measures),
+                "vectors": sorted(recorded.vectors),
+            }
+        )
+        return
+    points = max((len(values) for values in recorded.vectors.values()), default=0)
+    click.echo(f"{chosen.name}   digest {chosen.digest[:12]}   {recorded.analysis}, {points} points")
+    click.echo(measures_text(recorded.measures) or "  no .meas lines")
+    if plot is not None:
+        click.echo(f"Plot: {plot}")
+
+
+@main.command("compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="The .osdi file (beside the source if not given)."
+)
+@click.option(
+    "--compiler",
+    type=click.Choice(["builtin", "openvaf"]),
+    default="builtin",
+    show_default=True,
+    help="Ours, or an openvaf binary on the PATH.",
+)
+def compile_(model: Path, output: Path | None, compiler: str) -> None:
+    """Compile a Verilog-A model into an OSDI library for ngspice.
+
+    Example: spicebridge compile netlists/devices/stt_mtj.va
+    """
+    from spicebridge.files import write_bytes
+    from spicebridge.project import cache_folder
+    from spicebridge.verilog_a import compile_model
+
+    compiled = compile_model(model, cache=cache_folder() / "models", compiler=compiler)
+    target = output or model.with_suffix(".osdi")
+    write_bytes(target, compiled.library.read_bytes())
+    click.echo(f"{compiled.module}({', '.join(compiled.terminals)})   digest {compiled.digest[:12]}")
+    for each in compiled.parameters:
+        unit = "" if each.unit in ("", "1") else f" {each.unit}"
+        kind = "instance" if each.is_instance else "model"
+        click.echo(f"  {each.name:<12} {each.default + unit:<18} {kind:<9} {each.description}")
+    click.echo(f"Written: {target}")
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True, metavar="TABLE...")
+@click.option("--quick/--full", default=True, show_default=True, help=SIZE_HELP)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
+@click.option("--reference", is_flag=True, help="Write the tracked reference table.")
+def characterize(
+    names: tuple[str, ...], quick: bool, workers: int | None, settings: tuple[str, ...], reference: bool
+) -> None:
+    """Sweep circuits into lookup tables.
+
+    TABLE is a definition that comes with the project (see: spicebridge list) or a TOML file of your own.
+    Finished simulations are kept, so a sweep that was stopped goes on where it was.
+
+    Example: spicebridge characterize mtj_write --set cell.temperature=350
+    """
+    from characterization.definition import load_definition
+    from characterization.run import make_table
+    from spicebridge.catalog import table_path
+    from spicebridge.project import cache_folder, reference_folder
+    from spicebridge.show import table_text
+    from spicebridge.sweep import Engine
+
+    overrides = {key: _value(text) for key, text in _pairs(settings).items()}
+    definitions = [
+        load_definition(name, size="quick" if quick else "full", overrides=overrides) for name in names
+    ]
+    for definition in definitions:
+        with _bar(definition.name, "sim") as show:
+            engine = Engine(
+                store=cache_folder() / "points",
+                workers=workers or os.cpu_count() or 1,
+                version=_engine_version(),
+                progress=lambda done, total, show=show: show(done, total, ""),  # type: ignore[misc]  # bound now
+            )
+            table = make_table(definition, engine)
+        folder = reference_folder() / "tables" if reference else None
+        path = folder / f"{table.name}.h5" if folder else table_path(table.name)
+        table.save(path)
+        click.echo(table_text(table))
+        click.echo(f"Written: {path}\n")
+
+
+@main.command()
+@click.argument("table")
+@click.argument("quantity", required=False)
+@click.option("--plot", type=click.Path(path_type=Path), help="Write a plot as PNG, SVG or PDF.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print axes, quantities, units, digest and samples as JSON."
+)
+def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> None:
+    """Show a table, or one of its quantities.
+
+    Example: spicebridge show mtj_write p_switch --plot p_switch.png
+    """
+    from spicebridge.catalog import find_table
+    from spicebridge.show import describe, quantity_text, table_figure, table_text
+
+    found = find_table(table)
+    if plot is not None:
+        _save_figure(table_figure(found, quantity or found.quantities[0]), plot)
+    if as_json:
+        _print_json(describe(found))
+        return
+    click.echo(quantity_text(found, quantity) if quantity else table_text(found))
+    if plot is not None:
+        click.echo(f"Plot: {plot}")
+
+
+@main.command()
+@click.argument("experiment")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
+@click.option("--seeds", help="Seeds instead of the experiment's, as 1,2,3.")
+@click.option("--arms", default="table,ideal,float", show_default=True, help="Networks to train.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--reference", is_flag=True, help="Write the tracked reference record.")
+def train(
+    experiment: str,
+    settings: tuple[str, ...],
+    seeds: str | None,
+    arms: str,
+    workers: int | None,
+    reference: bool,
+) -> None:
+    """Train an experiment's networks on its tables; a run that was stopped goes on where it was.
+
+    EXPERIMENT is one that comes with the project (see: spicebridge list) or a TOML file of your own. Its arms
+    are the network on the tables, the same rule with an ideal tanh, and the floating-point baseline.
+
+    Example: spicebridge train digits_ternary_mtj --seeds 1,2
+    """
+    from nn.experiment import load_experiment
+    from nn.train import run
+    from spicebridge.catalog import find_table, run_folder
+    from spicebridge.lineage import changed_netlists
+    from spicebridge.project import netlists_folder, reference_folder
+    from spicebridge.report import text_report
+
+    chosen = load_experiment(experiment, overrides=_pairs(settings))
+    tables = {name: find_table(name) for name in (chosen.tables.write, chosen.tables.read)}
+    for name, table in tables.items():
+        if changed := changed_netlists(table, netlists_folder()):
+            click.echo(
+                f"Note: {', '.join(changed)} changed since table {name} was made; "
+                f"'spicebridge characterize {name}' brings it up to date.",
+                err=True,
+            )
+    names = [arm.strip() for arm in arms.split(",")]
+    numbers = _seeds(seeds) if seeds else None
+    networks = len(names) * len(numbers or chosen.seeds)
+    with _bar(chosen.name, "epoch") as show:
+        done = 0
+
+        def progress(report: Any) -> None:
+            nonlocal done
+            done += 1
+            words = f"{report.arm} seed {report.seed}, {report.images_per_second:,.0f} images/s"
+            show(done, networks * chosen.epochs, words)
+
+        folder = reference_folder() / "runs" / chosen.name if reference else run_folder(chosen.name)
+        data = os.environ.get("SPICEBRIDGE_DATA")
+        record = run(
+            chosen,
+            tables,
+            folder=folder,
+            seeds=numbers,
+            arms=names,
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
+            data_folder=Path(data) if data else None,
+            circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": _revision()},
+        )
+    click.echo(text_report(record))
+    click.echo(f"Written: {folder / 'record.json'}")
+
+
+@main.command()
+@click.argument("run", default="latest")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, and write no page.")
+def report(run: str, as_json: bool) -> None:
+    """Report a run: accuracy, TOPS/W, and a page with plots and lineage.
+
+    RUN is 'latest' (the newest working run, else the reference) or an experiment's name.
+
+    Example: spicebridge report digits_ternary_mtj
+    """
+    from spicebridge.catalog import find_record, tables_by_digest
+    from spicebridge.deck import read_deck
+    from spicebridge.files import write_text
+    from spicebridge.lineage import chain
+    from spicebridge.project import netlists_folder, results_folder
+    from spicebridge.report import html_report, summary, text_report
+    from spicebridge.workers import simulate as run_deck
+
+    record = find_record(run)
+    if as_json:
+        _print_json(summary(record))
+        return
+    tables = tables_by_digest()
+    page = html_report(
+        record,
+        tables=tables,
+        chain=chain(record, tables, netlists_folder()),
+        write=run_deck(read_deck(netlists_folder() / "mtj_write.cir")),
+    )
+    path = results_folder() / "reports" / f"{record['experiment']}.html"
+    write_text(path, page)
+    click.echo(text_report(record))
+    click.echo(f"Page: {path}")
+
+
+@main.command()
+@click.argument("name", default="latest")
+@click.option("--replay", is_flag=True, help="Simulate the tables anew and compare their digests.")
+@click.option("--json", "as_json", is_flag=True, help="Print the chain as JSON.")
+def trace(name: str, replay: bool, as_json: bool) -> None:
+    """Trace a run's figures, or a table, back to decks, models and sources.
+
+    NAME is 'latest', an experiment's name or a table's name. With --replay every deck is simulated again and
+    the tables' digests are compared.
+
+    Example: spicebridge trace latest
+    """
+    from dataclasses import asdict
+
+    from spicebridge.catalog import available_tables, find_record, find_table, tables_by_digest
+    from spicebridge.lineage import chain, lines, table_chain
+    from spicebridge.project import netlists_folder
+
+    if name in available_tables() or name.endswith(".h5"):
+        table = find_table(name)
+        links = (table_chain(table, netlists_folder()),)
+        concerned = {table.digest: table}
+    else:
+        record = find_record(name)
+        known = tables_by_digest()
+        links = chain(record, known, netlists_folder())
+        concerned = {each["digest"]: known.get(each["digest"]) for each in record["tables"]}
+    replayed = [_replayed(digest, table) for digest, table in concerned.items()] if replay else []
+    if as_json:
+        _print_json({"chain": [asdict(link) for link in links], "replay": replayed})
+    else:
+        for link in links:
+            click.echo("\n".join(lines(link)))
+        for each in replayed:
+            click.echo(f"replay {each['table']}: {each['outcome']}")
+    if any(not each["same"] for each in replayed):
+        sys.exit(1)
+
+
+def _replayed(digest: str, table: Any) -> dict[str, Any]:
+    """A table simulated again from its lineage, in a store of its own, and whether its digest is the same."""
+    import tempfile
+
+    from characterization.run import definition_of, make_table
+    from spicebridge.sweep import Engine
+
+    if table is None:
+        return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
+    with tempfile.TemporaryDirectory() as store, _bar(f"replay {table.name}", "sim") as show:
+        engine = Engine(
+            store=Path(store),
+            workers=os.cpu_count() or 1,
+            version=_engine_version(),
+            progress=lambda done, total: show(done, total, ""),
+        )
+        again = make_table(definition_of(table), engine)
+    same = again.digest == digest
+    outcome = "the same digest" if same else f"digest {again.digest[:12]}, recorded {digest[:12]}"
+    if not same and again.lineage == table.lineage:
+        outcome += " (the same decks; another ngspice or machine may round otherwise)"
+    elif not same:
+        changed = [key for key in table.lineage if table.lineage[key] != again.lineage.get(key)]
+        outcome += f" (changed: {', '.join(changed)})"
+    return {"table": table.name, "same": same, "outcome": outcome}
+
+
+@contextmanager
+def _bar(name: str, unit: str) -> Iterator[Any]:
+    """A progress bar with rate and time left, shown from the second second on, only on a terminal."""
+    with tqdm(desc=name, unit=unit, delay=2, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+
+        def show(done: int, total: int, words: str) -> None:
+            bar.total = total
+            if words:
+                bar.set_postfix_str(words, refresh=False)
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _engine_version() -> str:
+    """The version of the ngspice that workers will load, asked of one of them."""
+    from spicebridge.deck import make_deck
+    from spicebridge.project import netlists_folder
+    from spicebridge.workers import simulate as run
+
+    probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=netlists_folder(), name="probe")
+    return f"ngspice-{run(probe).engine}"
+
+
+def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{setting!r} is not of the form KEY=VALUE.", param_hint="--set")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _value(text: str) -> Any:
+    """A setting as TOML reads it; a bare word is text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(each) for each in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list such as 1,2,3.", param_hint="--seeds") from None
+
+
+def _revision() -> str | None:
+    """The checkout's git revision, with a mark if it has changes; None outside git."""
+    here = Path(__file__).parent
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return None
+    return told.stdout.strip() or None
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    from spicebridge.files import replacing
+
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:] not in known:
+        raise SpicebridgeError(
+            f"cannot plot to {path}: its ending should be one of {', '.join(sorted(known))}."
+        )
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _title(path: Path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,182 @@
+"""Sections of the page that tables, waveforms and the lineage fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from spicebridge.lineage import Link
+from spicebridge.report.device_plots import has_oracle, switching_plot, waveform_plot
+from spicebridge.report.markup import Html, join, table, tag
+from spicebridge.report.quantity import si
+from spicebridge.report.run_plots import by_law_share, direction_name, width_plot
+from spicebridge.report.sections import Record, plots, section
+from spicebridge.simulator import Waveforms
+from spicebridge.table import LookupTable
+
+STATES = {
+    "p_ap": "w = +1 (P, AP)",
+    "ap_p": "w = -1 (AP, P)",
+    "p_p": "w = 0 (P, P)",
+    "ap_ap": "w = 0 (AP, AP)",
+}
+
+
+def missing_tables(record: Record, tables: Mapping[str, LookupTable]) -> Html | None:
+    """Which tables of the record are not at hand, said plainly."""
+    gone = [each for each in record.get("tables", ()) if each["digest"] not in tables]
+    if not gone:
+        return None
+    items = (
+        tag("li", each["name"], ", digest ", tag("span", each["digest"], class_="digest")) for each in gone
+    )
+    return tag(
+        "div",
+        tag(
+            "p",
+            "Not at hand: these tables were made elsewhere, or made anew since this run. Their curves, device "
+            "parameters and lineage are missing from this page; the figures are the record's own.",
+        ),
+        tag("ul", *items),
+        class_="notice",
+    )
+
+
+def writing(record: Record, tables: Sequence[LookupTable], write: Waveforms | None) -> Html:
+    """How a device is written: probability against the oracle, one pulse, the pulses of the training."""
+    write_table = next((each for each in tables if has_oracle(each)), None)
+    curve_table = next((each for each in tables if "p_switch" in each.quantities), None)
+    v_write = record.get("device", {}).get("v_write")
+    directions = [str(each) for each in write_table.data["direction"].values] if write_table else []
+    waveforms = waveform_plot(write) if write else None
+    update = record.get("update") or {}
+    by_law = (
+        by_law_share(update, write_table, v_write=v_write) if write_table and v_write is not None else None
+    )
+    return section(
+        "Writing",
+        _point(record),
+        tag("h3", "Switching probability against its oracle") if directions else None,
+        plots(*(switching_plot(write_table, each) for each in directions)) if write_table else None,
+        tag("h3", "One pulse, and all the pulses of the training"),
+        plots(waveforms, width_plot(update, curve_table, v_write=v_write)),
+        tag("p", "No waveforms: the write deck was not simulated for this page.", class_="notice")
+        if waveforms is None
+        else None,
+        tag(
+            "p",
+            f"{by_law} of the pulses have a width at which too few devices switched, or stayed, for the Monte "
+            "Carlo to give a probability: there the table holds the Fokker-Planck value.",
+        )
+        if by_law
+        else None,
+    )
+
+
+def _point(record: Record) -> Html | None:
+    device = record.get("device", {})
+    if device.get("v_write") is None:
+        return None
+    longest = ", ".join(
+        f"{direction_name(key)} {si(t, 's')}" for key, t in device.get("longest_pulse", {}).items()
+    )
+    return tag(
+        "p",
+        f"Operating point: line u at {si(device['v_write'], 'V')}, widths on a grid of "
+        f"{si(device['timing_step'], 's')}" + (f", longest pulse {longest}." if longest else "."),
+    )
+
+
+def reading(record: Record, tables: Sequence[LookupTable]) -> Html | None:
+    """What one read gives for each state and activation, at the run's operating point."""
+    device = record.get("device", {})
+    found = next((each for each in tables if {"state", "activation"} <= set(each.axes)), None)
+    if found is None or device.get("v_read") is None:
+        return None
+    activations = [str(each) for each in found.data["activation"].values]
+    parts: list[Html] = []
+    for quantity, unit, title in (("current", "A", "output current"), ("energy", "J", "energy of the read")):
+        if quantity in found.quantities:
+            rows = (
+                [
+                    STATES.get(state, state),
+                    *(_read(found, quantity, unit, device, state, each) for each in activations),
+                ]
+                for state in map(str, found.data["state"].values)
+            )
+            head = [title, *(f"x = {each}" for each in activations)]
+            parts.append(table(head, rows, numbers=range(1, len(head)), label=f"One read: {title}"))
+    zero = device.get("zero_state")
+    return section(
+        "Reading",
+        tag(
+            "p",
+            f"One synapse read at {si(device['v_read'], 'V')} for {si(device['t_read'], 's')}: the circuit multiplies "
+            "the stored weight w by the activation x."
+            + (f" Trained networks store w = 0 as ({zero.upper().replace('_', ', ')})." if zero else ""),
+        ),
+        tag("div", *parts, class_="plots"),
+    )
+
+
+def _read(found: LookupTable, quantity: str, unit: str, device: Record, state: str, activation: str) -> str:
+    at = {"state": state, "activation": activation, "v_read": device["v_read"], "t_read": device["t_read"]}
+    axes = {str(axis) for axis in found.data[quantity].dims}
+    if not axes <= set(at):
+        return ""
+    return si(float(found.read(quantity, **{key: at[key] for key in axes})), unit)
+
+
+def parameters(tables: Sequence[LookupTable]) -> Html | None:
+    """Device and cell values of the tables, each with its unit and source."""
+    groups: dict[str, tuple[list[str], Mapping[str, Any], Mapping[str, Any]]] = {}
+    for each in tables:
+        values, cell = each.lineage.get("parameters", {}), each.lineage.get("cell", {})
+        if values or cell:
+            groups.setdefault(repr((sorted(values.items()), sorted(cell.items()))), ([], values, cell))[
+                0
+            ].append(each.name)
+    if not groups:
+        return None
+    return section("Device parameters", *(part for group in groups.values() for part in _group(*group)))
+
+
+def _group(names: Sequence[str], values: Mapping[str, Any], cell: Mapping[str, Any]) -> Iterator[Html]:
+    yield tag("h3", f"Tables {' and '.join(names)}" if len(names) > 1 else f"Table {names[0]}")
+    if values:
+        assumed = sum(str(each["source"]).startswith("assumed") for each in values.values())
+        yield tag("p", f"{assumed} of the {len(values)} device parameters are assumed; each says so.")
+        rows = ((key, f"{each['value']:g}", each["unit"], each["source"]) for key, each in values.items())
+        yield table(("parameter", "value", "unit", "source"), rows, numbers=(1,), label="Device parameters")
+    if cell:
+        said = ", ".join(f"{key} {value}" for key, value in cell.items())
+        yield tag("p", f"Cell, SI units: {said}.", class_="quiet")
+
+
+def lineage(chain: Sequence[Link]) -> Html | None:
+    """Every headline figure down to its decks."""
+    if not chain:
+        return None
+    return section(
+        "Lineage",
+        tag("p", "What each figure came from, down to the decks by content digest."),
+        *(
+            tag("details", tag("summary", tag("strong", f"{link.what} {link.name}")), _branch(link))
+            for link in chain
+        ),
+    )
+
+
+def _branch(link: Link) -> Html:
+    facts = [tag("span", fact, class_="fact") for fact in link.facts]
+    decks = [source for source in link.sources if source.what == "deck"]
+    items = [
+        tag("li", tag("span", source.what, class_="what"), " ", tag("strong", source.name), _branch(source))
+        for source in link.sources
+        if source.what != "deck"
+    ]
+    if decks:
+        listing = tag("ul", *(tag("li", each.name, _branch(each), class_="digest") for each in decks))
+        title = f"{len(decks)} decks" if len(decks) > 1 else "1 deck"
+        items.append(tag("li", tag("details", tag("summary", title), listing)))
+    return join([*facts, tag("ul", *items, class_="chain") if items else None])

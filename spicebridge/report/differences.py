@@ -1,0 +1,125 @@
+"""What keeps a run's figures from being compared with a paper's as they stand, in plain sentences.
+
+Each sentence opens with its subject and a colon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spicebridge.energy import OPERATIONS_PER_MAC
+from spicebridge.report.paper import DATA_NAMES, Paper
+from spicebridge.report.quantity import claimed, share, si, tops
+
+Record = Mapping[str, Any]
+
+
+def differences(record: Record, paper: Paper) -> Iterator[str]:
+    """The sentences, those of parts the record does not hold left out."""
+    yield _network(record, paper)
+    yield (
+        "Device values: the paper's device and circuit tables could not be read. Every parameter here is "
+        "assumed or taken from a published compact model, and says which; the transistors are a predictive "
+        "model card."
+    )
+    yield (
+        "Macrospin: an MTJ is one uniform magnetisation with thermal noise. Domains, self-heating and a "
+        "spread of parameters between devices are left out, so all randomness is thermal."
+    )
+    yield (
+        "Single cells: each cell is simulated alone, with its line drivers and one cell's length of wire, at "
+        "an ideal virtual ground. Wire resistance, sneak paths and the charging of half-selected cells' "
+        "lines are not counted."
+    )
+    feedforward, update = record.get("feedforward"), record.get("update")
+    if feedforward or update:
+        yield _periphery(feedforward, update)
+    if feedforward:
+        yield from _reading(record, feedforward, paper)
+    if update:
+        yield from _updating(record, update, paper)
+
+
+def network_of(record: Record) -> str | None:
+    """The network's layer sizes: ``64-256-10``."""
+    layers = (record.get("feedforward") or {}).get("layers")
+    if not layers:
+        return None
+    return "-".join(map(str, [layers[0]["inputs"], *(layer["outputs"] for layer in layers)]))
+
+
+def _network(record: Record, paper: Paper) -> str:
+    data = str(record.get("data", {}).get("name"))
+    network = network_of(record) or "dense"
+    name = DATA_NAMES.get(data, data)
+    theirs = ", ".join(f"{value} % on {DATA_NAMES.get(key, key)}" for key, value in paper.accuracy.items())
+    if data in paper.accuracy:
+        return (
+            f"Network: here a {network} network on {name}. The paper reports {paper.accuracy[data]} % on "
+            f"{name}; its network, epochs and batch could not be read."
+        )
+    return (
+        f"Network and data: here a {network} network on {name}, which the paper does not report. "
+        f"Its accuracies ({theirs}) are of other networks and cannot be set against this one."
+    )
+
+
+def _periphery(feedforward: Record | None, update: Record | None) -> str:
+    blocks = {"feed-forward": feedforward, "update": update}
+    figures = " and ".join(
+        f"{tops((block.get('with_periphery') or {}).get('tops_per_watt'))} for {name}"
+        for name, block in blocks.items()
+        if block
+    )
+    return (
+        "Array only: the headline counts what was simulated. With converters and arithmetic at cited "
+        f"energies it falls to {figures}. Whether the paper's figures include periphery is not known."
+    )
+
+
+def _reading(record: Record, feedforward: Record, paper: Paper) -> Iterator[str]:
+    theirs = paper.feedforward_tops_per_watt
+    yield (
+        f"Operations: 1 MAC is {OPERATIONS_PER_MAC} operations here. The paper's count is not known: if a MAC "
+        f"were one operation there, its {claimed(theirs)} would be {claimed(theirs * OPERATIONS_PER_MAC)} by ours."
+    )
+    bits = record.get("settings", {}).get("input_bits")
+    if bits and bits > 1:
+        yield (
+            f"Inputs: the first layer reads its {bits}-bit inputs in {bits} bit planes. All {bits} reads are "
+            f"paid for and count as one MAC; were each read a MAC, the figure would be "
+            f"{tops((feedforward.get('per_read') or {}).get('tops_per_watt'))}."
+        )
+    device = record.get("device", {})
+    if device.get("v_read") is not None:
+        per_mac = OPERATIONS_PER_MAC * 1e-12 / theirs
+        yield (
+            f"Operating point: a read is {si(device['v_read'], 'V')} for {si(device['t_read'], 's')}. Its "
+            "energy rises about as the square of the voltage and in proportion to the time, so the figure is "
+            "as much this choice as the device. The paper's is not known; its figure is "
+            f"{si(per_mac, 'J')} per MAC, here {si(feedforward.get('energy_per_mac'), 'J')}."
+        )
+    if feedforward.get("mean_of_nine"):
+        yield (
+            "Zeros: feed-forward is averaged over the trained networks' own weights and activations, and a "
+            "synapse at activation 0 draws almost nothing. The plain mean of the nine cases of weight and "
+            f"activation gives {tops(feedforward['mean_of_nine'].get('tops_per_watt'))}."
+        )
+
+
+def _updating(record: Record, update: Record, paper: Paper) -> Iterator[str]:
+    updates = update["updates"]
+    flips = share(update["flips"] / updates) if updates else "none"
+    pulses = share(update["pulses"] / updates) if updates else "none"
+    yield (
+        f"Updates: {update['definition']}. The mean over the whole training includes the reads that choose "
+        f"the branch; {pulses} of the updates sent a pulse and {flips} flipped a device. How the paper counts "
+        f"its {claimed(paper.update_tops_per_watt)} is not known."
+    )
+    encoding = record.get("settings", {}).get("encoding", "inverse")
+    if encoding != "inverse":
+        yield (
+            f"Ablation: this run encodes increments as {encoding!r} pulses, not by the table's inverse, which "
+            "is the scheme of the other records."
+        )

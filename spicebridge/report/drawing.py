@@ -1,0 +1,125 @@
+"""Plots as inline SVG: one style, colours that follow the page's light or dark scheme, stable bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from spicebridge.report.markup import Html, tag
+from spicebridge.report.quantity import power_of_ten
+
+INK, MUTED, GRID = "#1c2126", "#59636e", "#dde2e7"
+SERIES = ("#0969a8", "#c2481a", "#1a7f52", "#8345ad", "#97700a")
+"""Colours as they are in the light scheme; on the page each becomes a CSS variable."""
+WIDTH = 4.9
+"""Width of a plot in inches: about a phone's, so that text keeps its size there."""
+
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"} | {
+    colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
+}
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
+    "svg.hashsalt": "spicebridge",
+    "path.simplify": True,
+    "font.size": 9.5,
+    "axes.labelsize": 9.5,
+    "legend.fontsize": 9,
+    "axes.titlesize": 9.5,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A finished plot.
+
+    Attributes:
+        name: unique on the page.
+        svg: inline SVG.
+        alt: what it shows, for those who cannot see it.
+        caption: what to know when reading it.
+    """
+
+    name: str
+    svg: Html
+    alt: str
+    caption: str
+
+    def html(self) -> Html:
+        """The plot as a captioned figure."""
+        return tag("figure", self.svg, tag("figcaption", self.caption), id=self.name)
+
+
+def panels(count: int, *, height: float, ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure with panels one above another that share their x axis. Height in inches."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.subplots(count, 1, sharex=True, squeeze=False, height_ratios=ratios)
+        for each in axes.flat:
+            each.patch.set_visible(False)
+        figure.patch.set_visible(False)
+    return figure, list(axes.flat)
+
+
+def legend(figure: Figure, axes: Axes, *, columns: int) -> None:
+    """A legend above the panels, where it covers no data."""
+    with mpl.rc_context(_STYLE):
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.2
+        )
+
+
+def decades(axes: Axes, axis: str) -> None:
+    """Label a logarithmic axis with powers of ten in plain text."""
+    chosen = axes.xaxis if axis == "x" else axes.yaxis
+    chosen.set_major_formatter(lambda value, _: power_of_ten(value))
+    chosen.set_minor_formatter(lambda *_: "")
+
+
+def finish(figure: Figure, *, name: str, alt: str, caption: str) -> Plot:
+    """The figure as a plot whose bytes depend on what it shows alone."""
+    written = io.StringIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+    return Plot(name=name, svg=_inline(written.getvalue(), name, alt), alt=alt, caption=caption)
+
+
+def _inline(svg: str, name: str, alt: str) -> Html:
+    """What an HTML page needs of matplotlib's SVG file, its ids made unique on the page."""
+    body = svg[svg.index("<svg") :]
+    opening, _, rest = body.partition(">")
+    view = re.search(r'viewBox="([^"]+)"', opening)
+    rest = re.sub(r"<metadata>.*?</metadata>\s*", "", rest, flags=re.DOTALL)
+    rest = rest.replace("xlink:href", "href")
+    rest = re.sub(r'\bid="', f'id="{name}-', rest)
+    rest = re.sub(r'href="#', f'href="#{name}-', rest)
+    rest = re.sub(r"url\(#", f"url(#{name}-", rest)
+    for colour, variable in _VARIABLES.items():
+        rest = rest.replace(colour, f"var(--{variable})")
+    title = tag("title", alt, id=f"{name}-title")
+    box = view[1] if view else f"0 0 {72 * WIDTH:g} 252"
+    return Html(f'<svg viewBox="{box}" role="img" aria-labelledby="{name}-title">{title}{rest.rstrip()}')

@@ -1,0 +1,68 @@
+"""Figures of the papers whose systems the experiments rebuild, as their abstracts give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper's abstract claims.
+
+    Attributes:
+        source: citation, and which part of it was read.
+        short: what a table's heading calls it.
+        accuracy: in per cent, by data set.
+        feedforward_tops_per_watt, update_tops_per_watt: of the synapse array, TOPS/W.
+        unknown: what could not be read there.
+    """
+
+    source: str
+    short: str
+    accuracy: Mapping[str, float]
+    feedforward_tops_per_watt: float
+    update_tops_per_watt: float
+    unknown: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON-like values; energies per operation in J, worked out here."""
+        return {
+            "source": self.source,
+            "accuracy": dict(self.accuracy),
+            "feedforward_tops_per_watt": self.feedforward_tops_per_watt,
+            "feedforward_energy_per_op": 1e-12 / self.feedforward_tops_per_watt,
+            "update_tops_per_watt": self.update_tops_per_watt,
+            "update_energy_per_op": 1e-12 / self.update_tops_per_watt,
+            "unknown": list(self.unknown),
+        }
+
+
+TERNARY_MTJ = Paper(
+    source=(
+        "Greenberg-Toledo et al., Training of Quantized Deep Neural Networks using a Magnetic Tunnel "
+        "Junction-Based Synapse, Semicond. Sci. Technol. 36, 114003 (2021), arXiv:1912.12636; abstract"
+    ),
+    short="Greenberg-Toledo 2021",
+    accuracy=MappingProxyType({"mnist": 98.61, "svhn": 93.99, "cifar10": 82.71}),
+    feedforward_tops_per_watt=18.3,
+    update_tops_per_watt=3.0,
+    unknown=(
+        "device and transistor parameters",
+        "read and write voltages and times",
+        "network, epochs and batch",
+        "what counts as an operation",
+        "whether periphery is included",
+    ),
+)
+
+DATA_NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "digits": "8x8 digits", "wine": "Wine"}
+"""Data sets as their papers spell them."""
+
+
+def paper_of(record: Mapping[str, Any]) -> Paper | None:
+    """The paper whose system a record rebuilds, told by the tables it was trained on."""
+    names = [str(table["name"]) for table in record.get("tables", ())]
+    return TERNARY_MTJ if any(name.startswith("mtj_write") for name in names) else None

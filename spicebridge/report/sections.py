@@ -1,0 +1,255 @@
+"""Sections of the page that a run record fills by itself: headline, accuracy, energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spicebridge.energy import Entry, ledger_from_json
+from spicebridge.report.drawing import Plot
+from spicebridge.report.markup import Html, join, table, tag
+from spicebridge.report.paper import DATA_NAMES
+from spicebridge.report.quantity import claimed, count, listed, percent, si, tops
+from spicebridge.report.run_plots import accuracy_plot, energy_plot
+from spicebridge.report.summary import ARMS
+
+Record = Mapping[str, Any]
+
+
+def section(title: str, *children: object) -> Html:
+    """A titled part of the page."""
+    return tag("section", tag("h2", title), *children)
+
+
+def plots(*drawn: Plot | None) -> Html | None:
+    """Plots side by side where there is room; None if there is none."""
+    kept = [each.html() for each in drawn if each is not None]
+    return tag("div", *kept, class_="plots") if kept else None
+
+
+def header(said: Record) -> Html:
+    """What was run, in two lines."""
+    what = [f"{said['split']}; training seeds {listed(said['seeds'])}."] if said["split"] else []
+    if said["evaluated_on"] not in (None, "test"):
+        what.append(f"Accuracy is on the {said['evaluated_on']} images, not on the test images.")
+    return tag(
+        "header",
+        tag("h1", said["description"] or said["experiment"]),
+        tag("p", tag("code", said["experiment"]), ". ", " ".join(what), class_="quiet"),
+    )
+
+
+def headline(said: Record) -> Html:
+    """The figures beside the paper's, and in words what keeps them apart."""
+    cards = tag("div", _accuracy_card(said), _feedforward_card(said), _update_card(said), class_="headline")
+    if not said["paper"]:
+        return cards
+    sentences = (each.partition(": ") for each in said["differences"])
+    items = (tag("li", tag("strong", f"{subject}."), " ", _capital(rest)) for subject, _, rest in sentences)
+    paper = said["paper"]
+    return join(
+        [
+            cards,
+            section(
+                "What differs from the paper",
+                tag(
+                    "p",
+                    f"Paper: {paper['source']}. Not to be found there: {listed(paper['unknown'])}.",
+                    class_="quiet",
+                ),
+                tag("ul", *items),
+            ),
+        ]
+    )
+
+
+def _accuracy_card(said: Record) -> Html:
+    data = said["data"]["name"]
+    theirs = ((said["paper"] or {}).get("accuracy") or {}).get(data)
+    beside = (
+        f"paper: {theirs} % on {DATA_NAMES.get(data, data)}, another network" if theirs is not None else None
+    )
+    if said["paper"] and theirs is None:
+        beside = f"paper: none for {DATA_NAMES.get(data, data)}"
+    rows = [(name, percent(said[key], said[f"{key}_spread"])) for key, name in list(ARMS.values())[1:]]
+    if said["accuracy"] is not None and said["baseline_accuracy"] is not None:
+        rows.append(("to floating point", f"{said['accuracy'] - said['baseline_accuracy']:+.2f} points"))
+    return _card("Accuracy, circuit tables", percent(said["accuracy"], said["accuracy_spread"]), beside, rows)
+
+
+def _feedforward_card(said: Record) -> Html:
+    block, paper = said["feedforward"], said["paper"]
+    beside = f"paper: {claimed(paper['feedforward_tops_per_watt'])}" if paper else None
+    if block is None:
+        return _card("Feed-forward, array", "not run", beside, [])
+    rows = [
+        ("per operation", si(block["energy_per_op"], "J")),
+        ("per MAC", si(block["energy_per_mac"], "J")),
+        ("per image", si(block["energy_per_image"], "J")),
+        *_tops_rows(
+            block,
+            per_read="each plane's read a MAC",
+            mean_of_nine="mean of nine cases",
+            with_periphery="with cited periphery",
+        ),
+    ]
+    return _card("Feed-forward, array", tops(block["tops_per_watt"]), beside, rows)
+
+
+def _update_card(said: Record) -> Html:
+    block, paper = said["update"], said["paper"]
+    beside = f"paper: {claimed(paper['update_tops_per_watt'])}" if paper else None
+    if block is None:
+        return _card("Weight update, array", "not run", beside, [])
+    rows = [
+        ("per operation", si(block["energy_per_op"], "J")),
+        ("per update", si(block["energy_per_update"], "J")),
+        ("per pulse", si(block["energy_per_pulse"], "J")),
+        ("per flip", si(block["energy_per_flip"], "J")),
+        *_tops_rows(block, with_periphery="with cited periphery"),
+    ]
+    return _card("Weight update, array", tops(block["tops_per_watt"]), beside, rows)
+
+
+def _tops_rows(block: Record, **names: str) -> list[tuple[str, str]]:
+    return [(name, tops(block[key]["tops_per_watt"])) for key, name in names.items() if block[key]]
+
+
+def _card(title: str, figure: str, beside: str | None, rows: Sequence[tuple[str, str]]) -> Html:
+    listing = (item for name, value in rows for item in (tag("dt", name), tag("dd", value)))
+    return tag(
+        "div",
+        tag("h2", title),
+        tag("div", figure, class_="figure"),
+        tag("div", beside, class_="beside") if beside else None,
+        tag("dl", *listing),
+        class_="card",
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def accuracy(record: Record, said: Record) -> Html:
+    """Accuracy against epoch and per seed."""
+    arms = record.get("arms", {})
+    drawn = accuracy_plot(arms, evaluated_on=str(said["evaluated_on"] or "test"))
+    if drawn is None:
+        return section("Accuracy", tag("p", "No arm of this record was trained.", class_="notice"))
+    ran = [arm for arm in ARMS if arms.get(arm, {}).get("runs")]
+    by_seed = {arm: {run["seed"]: run["test_accuracy"] for run in arms[arm]["runs"]} for arm in ran}
+    rows: list[list[object]] = [
+        [f"seed {seed}", *(percent(by_seed[arm].get(seed)) for arm in ran)] for seed in said["seeds"] or ()
+    ]
+    rows.append(
+        [
+            "mean ± standard deviation",
+            *(percent(said[ARMS[arm][0]], said[f"{ARMS[arm][0]}_spread"]) for arm in ran),
+        ]
+    )
+    missing = [ARMS[arm][1] for arm in ARMS if arm not in ran]
+    grid = table(
+        ["", *(ARMS[arm][1] for arm in ran)],
+        rows,
+        numbers=range(1, len(ran) + 1),
+        label="Accuracy after the last epoch",
+    )
+    beside = tag(
+        "div",
+        grid,
+        tag(
+            "p",
+            "Seeds change the starting weights and the draws; the split is the same for all.",
+            class_="quiet",
+        ),
+        tag("p", f"Not run: {listed(missing)}.", class_="notice") if missing else None,
+    )
+    return section("Accuracy", tag("div", drawn.html(), beside, class_="plots"))
+
+
+def energy(record: Record, said: Record) -> Html:
+    """Where the energy goes, what an operation is, and the whole ledger."""
+    ledgers = {name: ledger_from_json(lines).entries for name, lines in record.get("ledgers", {}).items()}
+    feedforward, update = record.get("feedforward"), record.get("update")
+    drawn = plots(
+        energy_plot(
+            ledgers.get("feedforward", ()),
+            per=int(feedforward["images"]) if feedforward else 0,
+            name="feedforward-energy",
+            what="one inference",
+            unit="pJ",
+        ),
+        energy_plot(
+            ledgers.get("update", ()),
+            per=int(update["updates"]) if update else 0,
+            name="update-energy",
+            what="one synapse's update in one step",
+            unit="fJ",
+        ),
+    )
+    if drawn is None:
+        return section(
+            "Energy",
+            tag("p", "This record holds no energies: the circuit-table arm was not run.", class_="notice"),
+        )
+    defined = [
+        f"{name}: {block['definition']}."
+        for name, block in (("Feed-forward", feedforward), ("Update", update))
+        if block
+    ]
+    layers = (feedforward or {}).get("layers") or ()
+    return section(
+        "Energy",
+        drawn,
+        tag("h3", "Definitions"),
+        tag("ul", *(tag("li", each) for each in defined)),
+        tag("p", f"Counted in no figure: {listed(said['absent'])}.") if said["absent"] else None,
+        _layers(layers) if layers else None,
+        *(_ledger(name, entries) for name, entries in ledgers.items()),
+    )
+
+
+def _layers(layers: Sequence[Record]) -> Html:
+    rows = (
+        (
+            layer["name"],
+            f"{layer['inputs']} × {layer['outputs']}",
+            str(layer["planes"]),
+            si(layer["energy_per_op"], "J"),
+            tops(layer["tops_per_watt"]),
+        )
+        for layer in layers
+    )
+    head = ("", "inputs × outputs", "bit planes", "per operation", "efficiency")
+    return join(
+        [tag("h3", "Layers, array only"), table(head, rows, numbers=(1, 2, 3, 4), label="Energy by layer")]
+    )
+
+
+def _ledger(name: str, entries: Sequence[Entry]) -> Html:
+    rows = (
+        (
+            entry.component,
+            entry.action,
+            count(entry.events),
+            si(entry.joules, "J"),
+            si(entry.joules / entry.events, "J") if entry.events else "",
+            join(
+                [
+                    f"table {entry.source.name} ",
+                    tag("span", entry.source.digest[:12], class_="digest", title=entry.source.digest),
+                ]
+            )
+            if entry.source.digest
+            else f"cited: {entry.source.name}",
+        )
+        for entry in entries
+    )
+    head = ("component", "action", "events", "energy", "per event", "source of the energy")
+    label = f"Energy ledger, {'feed-forward' if name == 'feedforward' else name}"
+    return tag(
+        "details",
+        tag("summary", f"{label} ({len(entries)} lines)"),
+        table(head, rows, numbers=(2, 3, 4), label=label),
+    )

@@ -1,0 +1,94 @@
+"""The headline figures of a run record, for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spicebridge.report.differences import differences
+from spicebridge.report.paper import paper_of
+
+ARMS = {
+    "table": ("accuracy", "circuit tables"),
+    "ideal": ("ideal_accuracy", "ideal GXNOR (tanh)"),
+    "float": ("baseline_accuracy", "floating point"),
+}
+"""An arm's key in the summary, and what the report calls it."""
+
+UNITS = {
+    "accuracy": "%",
+    "accuracy_spread": "%, standard deviation over seeds",
+    "tops_per_watt": "TOPS/W",
+    "energy": "J",
+}
+_FIGURES = ("tops_per_watt", "energy_per_op")
+_FEEDFORWARD = (*_FIGURES, "energy_per_mac", "energy_per_image", "images", "definition")
+_UPDATE = (
+    *_FIGURES,
+    "energy_per_update",
+    "energy_per_pulse",
+    "energy_per_flip",
+    "updates",
+    "reads",
+    "pulses",
+    "flips",
+    "definition",
+)
+
+
+def summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's headline figures as JSON-like values; ``None`` where the record has no such figure.
+
+    Args:
+        record: as ``record.json`` holds it.
+
+    Returns:
+        ``experiment``, accuracies in per cent with their spread over seeds, ``seeds``, ``split``, ``data``,
+        ``operating_point``, ``feedforward`` and ``update`` (TOPS/W and J), ``tables``, ``paper``,
+        ``differences`` from it in words, ``absent`` (what no figure counts), ``units``.
+    """
+    arms = record.get("arms", {})
+    accuracies = {}
+    for arm, (key, _) in ARMS.items():
+        accuracies[key] = record.get(key)
+        accuracies[f"{key}_spread"] = arms.get(arm, {}).get("accuracy_spread")
+    data = record.get("data", {})
+    paper = paper_of(record)
+    return {
+        "experiment": record["experiment"],
+        "description": record.get("description"),
+        **accuracies,
+        "seeds": record.get("seeds"),
+        "split": data.get("split"),
+        "data": {"name": data.get("name"), "checksum": data.get("checksum")},
+        "evaluated_on": record.get("settings", {}).get("evaluate_on"),
+        "operating_point": record.get("device"),
+        "feedforward": _block(record.get("feedforward"), _FEEDFORWARD, ("mean_of_nine", "per_read")),
+        "update": _block(record.get("update"), _UPDATE, ()),
+        "tables": [{"name": each["name"], "digest": each["digest"]} for each in record.get("tables", ())],
+        "paper": paper.to_json() if paper else None,
+        "differences": list(differences(record, paper)) if paper else [],
+        "absent": absent(record),
+        "units": dict(UNITS),
+    }
+
+
+def absent(record: Mapping[str, Any]) -> list[str]:
+    """What no figure of the record counts, each named once."""
+    named: dict[str, None] = {}
+    for block in ("feedforward", "update"):
+        periphery = (record.get(block) or {}).get("with_periphery") or {}
+        named |= dict.fromkeys(periphery.get("absent", ()))
+    return list(named)
+
+
+def _block(
+    block: Mapping[str, Any] | None, keys: Sequence[str], beside: Sequence[str]
+) -> dict[str, Any] | None:
+    if block is None:
+        return None
+    chosen = {key: block.get(key) for key in keys}
+    for name in (*beside, "with_periphery"):
+        figure = block.get(name)
+        chosen[name] = None if figure is None else {key: figure.get(key) for key in _FIGURES}
+    return chosen

@@ -1,0 +1,102 @@
+"""The report for the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spicebridge.report.paper import DATA_NAMES
+from spicebridge.report.quantity import MISSING, claimed, count, listed, percent, si, tops
+from spicebridge.report.summary import ARMS, summary
+
+_WIDTH = 96
+Row = tuple[str, str, str]
+
+
+def text_report(record: Mapping[str, Any]) -> str:
+    """A run's figures as aligned text, headline first, every number with its unit."""
+    said = summary(record)
+    lines = [f"{said['experiment']}: {said['description']}" if said["description"] else said["experiment"]]
+    if said["split"]:
+        lines.append(f"{said['split']}; training seeds {listed(said['seeds'])}")
+    if said["evaluated_on"] not in (None, "test"):
+        lines.append(f"accuracy is on the {said['evaluated_on']} images, not on the test images")
+    rows = [
+        ("", "here", "paper" if said["paper"] else ""),
+        *_accuracy(said),
+        *_feedforward(said),
+        *_update(said),
+    ]
+    lines += ["", *_aligned(rows)]
+    lines += ["", "± is the standard deviation over training seeds on one split."] if _spread(said) else []
+    if said["differences"]:
+        lines += ["", "What differs from the paper"]
+        lines += [line for each in said["differences"] for line in _item(each)]
+        lines += ["", *textwrap.wrap(f"Paper: {said['paper']['source']}.", _WIDTH)]
+    if said["absent"]:
+        lines += ["", *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", _WIDTH)]
+    lines += ["", "Tables"]
+    lines += _aligned([(each["name"], each["digest"], "") for each in said["tables"]])
+    return "\n".join(lines) + "\n"
+
+
+def _accuracy(said: Mapping[str, Any]) -> Iterator[Row]:
+    data = said["data"]["name"]
+    theirs = (said["paper"] or {}).get("accuracy", {}).get(data)
+    for number, (key, name) in enumerate(ARMS.values()):
+        label = f"accuracy, {name}" if number == 0 else f"  {name}"
+        beside = f"{theirs} % ({DATA_NAMES.get(data, data)})" if theirs is not None and number == 0 else ""
+        yield label, percent(said[key], said[f"{key}_spread"]), beside
+
+
+def _feedforward(said: Mapping[str, Any]) -> Iterator[Row]:
+    block, paper = said["feedforward"], said["paper"]
+    if block is None:
+        yield "feed-forward", MISSING, ""
+        return
+    yield "feed-forward, array", tops(block["tops_per_watt"]), _claim(paper, "feedforward")
+    beside = si(paper["feedforward_energy_per_op"], "J") if paper else ""
+    yield "  energy per operation", si(block["energy_per_op"], "J"), beside
+    yield "  energy per MAC", si(block["energy_per_mac"], "J"), ""
+    yield "  energy per image", si(block["energy_per_image"], "J"), ""
+    for key, label in (
+        ("per_read", "  each bit plane's read as a MAC"),
+        ("mean_of_nine", "  mean of the nine read cases"),
+        ("with_periphery", "  with cited periphery"),
+    ):
+        if block[key]:
+            yield label, tops(block[key]["tops_per_watt"]), ""
+
+
+def _update(said: Mapping[str, Any]) -> Iterator[Row]:
+    block, paper = said["update"], said["paper"]
+    if block is None:
+        yield "update", MISSING, ""
+        return
+    yield "update, array", tops(block["tops_per_watt"]), _claim(paper, "update")
+    beside = si(paper["update_energy_per_op"], "J") if paper else ""
+    yield "  energy per operation", si(block["energy_per_op"], "J"), beside
+    yield "  energy per pulse", si(block["energy_per_pulse"], "J"), ""
+    yield "  energy per flip", si(block["energy_per_flip"], "J"), ""
+    for key in ("updates", "pulses", "flips"):
+        yield f"  {key}", count(block[key]), ""
+    if block["with_periphery"]:
+        yield "  with cited periphery", tops(block["with_periphery"]["tops_per_watt"]), ""
+
+
+def _claim(paper: Mapping[str, Any] | None, block: str) -> str:
+    return claimed(paper[f"{block}_tops_per_watt"]) if paper else ""
+
+
+def _aligned(rows: list[Row]) -> list[str]:
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return [f"  {row[0]:<{first}}   {row[1]:<{second}}   {row[2]}".rstrip() for row in rows] if rows else []
+
+
+def _item(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, _WIDTH, initial_indent="  - ", subsequent_indent="    ")
+
+
+def _spread(said: Mapping[str, Any]) -> bool:
+    return any(said[f"{key}_spread"] is not None for key, _ in ARMS.values())

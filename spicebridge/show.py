@@ -1,0 +1,189 @@
+"""A table or waveforms for people: description, text, plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from spicebridge.simulator import Waveforms
+from spicebridge.table import LookupTable, TableError
+
+_PREFIXES = (
+    (1e-18, "a"),
+    (1e-15, "f"),
+    (1e-12, "p"),
+    (1e-9, "n"),
+    (1e-6, "u"),
+    (1e-3, "m"),
+    (1.0, ""),
+    (1e3, "k"),
+)
+_CURVES = 12
+
+
+def describe(table: LookupTable) -> dict[str, Any]:
+    """What a table holds, JSON-like: ``axes``, ``quantities`` with units and ranges, ``digest``, ``samples``.
+
+    ``samples`` counts the stochastic devices simulated, ``simulations`` the decks.
+    """
+    sampled = table.data.get("n_samples")
+    return {
+        "table": table.name,
+        "digest": table.digest,
+        "axes": {
+            axis: {
+                "units": table.data[axis].attrs.get("units", ""),
+                "values": table.data[axis].values.tolist(),
+            }
+            for axis in table.axes
+        },
+        "quantities": {
+            name: {
+                "units": table.data[name].attrs["units"],
+                "long_name": table.data[name].attrs["long_name"],
+                "axes": [str(axis) for axis in table.data[name].dims],
+                "min": _number(table.data[name].min()),
+                "max": _number(table.data[name].max()),
+            }
+            for name in table.quantities
+        },
+        "samples": int(sampled.sum()) if sampled is not None else 0,
+        "simulations": len(table.lineage.get("decks", ())),
+        "size": table.lineage.get("size"),
+        "engine": table.origin.get("ngspice"),
+    }
+
+
+def table_text(table: LookupTable) -> str:
+    """A table in a few lines: its axes with their ends, its quantities with their ranges."""
+    told = describe(table)
+    rows = [f"{table.name}   digest {told['digest'][:12]}   {told['size']} size, {told['engine']}"]
+    rows.append(f"{told['simulations']} simulations, {told['samples']} stochastic devices")
+    rows.append("axes")
+    for name, axis in told["axes"].items():
+        values, unit = axis["values"], axis["units"]
+        if isinstance(values[0], str):
+            rows.append(f"  {name:<18} {', '.join(values)}")
+        else:
+            ends = f"{with_unit(values[0], unit)} to {with_unit(values[-1], unit)}"
+            rows.append(f"  {name:<18} {ends}, {len(values)} values")
+    rows.append("quantities")
+    for name, each in told["quantities"].items():
+        span = f"{with_unit(each['min'], each['units'])} to {with_unit(each['max'], each['units'])}"
+        rows.append(f"  {name:<18} {span:<28} {each['long_name']}")
+    return "\n".join(rows)
+
+
+def quantity_text(table: LookupTable, quantity: str) -> str:
+    """One quantity's values, a row for each point of all axes but the last; long axes are thinned."""
+    variable = _variable(table, quantity)
+    unit = variable.attrs["units"]
+    last = variable.dims[-1] if variable.dims else None
+    rows = [f"{table.name}.{quantity} [{unit}]: {variable.attrs['long_name']}"]
+    if last is None:
+        return f"{rows[0]}\n{with_unit(float(variable), unit)}"
+    axis = variable[last].values
+    picked = np.unique(np.linspace(0, len(axis) - 1, min(len(axis), 8)).round().astype(int))
+    heads = [_label(axis[index], table.data[last].attrs.get("units", "")) for index in picked]
+    outer = (
+        variable.stack(point=variable.dims[:-1]) if variable.ndim > 1 else variable.expand_dims(point=[()])
+    )
+    rows.append(f"{last!s:>30} " + " ".join(f"{head:>10}" for head in heads))
+    for point in outer["point"].values:
+        values = outer.sel(point=point).values if variable.ndim > 1 else variable.values
+        name = ", ".join(
+            _label(each, table.data[dim].attrs.get("units", ""))
+            for dim, each in zip(
+                variable.dims, np.atleast_1d(point) if not isinstance(point, tuple) else point, strict=False
+            )
+        )
+        rows.append(f"{name:>30} " + " ".join(f"{with_unit(values[index], unit):>10}" for index in picked))
+    return "\n".join(rows)
+
+
+def table_figure(table: LookupTable, quantity: str) -> Figure:
+    """A quantity against its last axis, a curve for each point of the others (the first dozen)."""
+    variable = _variable(table, quantity)
+    if variable.ndim == 0:
+        raise TableError(f"{table.name}.{quantity} is a single value; there is nothing to plot.")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    last = str(variable.dims[-1])
+    shapes = list(np.ndindex(variable.shape[:-1]))
+    for index in shapes[:: max(1, math.ceil(len(shapes) / _CURVES))]:
+        label = ", ".join(
+            _label(variable[dim].values[at], table.data[dim].attrs.get("units", ""))
+            for dim, at in zip(variable.dims, index, strict=False)
+        )
+        axes.plot(variable[last].values, variable.values[index], label=label or None, linewidth=1.2)
+    axes.set_xlabel(f"{last} [{table.data[last].attrs.get('units', '')}]")
+    axes.set_ylabel(f"{variable.attrs['long_name']} [{variable.attrs['units']}]")
+    axes.set_title(f"{table.name}  {table.digest[:12]}", fontsize="medium")
+    if shapes != [()]:
+        axes.legend(fontsize="x-small")
+    return figure
+
+
+def waveform_figure(recorded: Waveforms) -> Figure:
+    """Every saved waveform against the analysis' sweep variable, voltages above currents."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    name = next(
+        (each for each in ("time", "frequency", "v-sweep", "i-sweep") if each in recorded.vectors), None
+    )
+    for vector, values in recorded.vectors.items():
+        if vector == name:
+            continue
+        axes = lower if vector.endswith("#branch") else upper
+        x = recorded.vectors[name] if name else np.arange(len(values))
+        axes.plot(
+            np.real(x), np.real(values), label=vector, linewidth=1.0, marker="" if len(values) > 1 else "o"
+        )
+    for axes, label in ((upper, "voltage, inner nodes [V]"), (lower, "current [A]")):
+        axes.set_ylabel(label)
+        if axes.lines:
+            axes.legend(fontsize="x-small")
+    lower.set_xlabel({"time": "time [s]", "frequency": "frequency [Hz]"}.get(name or "", name or "point"))
+    return figure
+
+
+def with_unit(value: float | None, unit: str) -> str:
+    """A value to three figures with an SI prefix: ``52.3 fJ``; pure numbers as they are."""
+    if value is None or not math.isfinite(value):
+        return "none"
+    if unit in ("", "1", "%"):
+        return f"{value:.4g}{'' if unit != '%' else ' %'}"
+    if value == 0:
+        return f"0 {unit}"
+    scale, prefix = next(
+        ((scale, prefix) for scale, prefix in reversed(_PREFIXES) if abs(value) >= scale * 0.9995),
+        _PREFIXES[0],
+    )
+    return f"{value / scale:.3g} {prefix}{unit}"
+
+
+def measures_text(measures: Mapping[str, float]) -> str:
+    """Results of ``.meas`` lines, one a line."""
+    return "\n".join(f"  {name:<16} {value:.6g}" for name, value in measures.items())
+
+
+def _variable(table: LookupTable, quantity: str) -> xr.DataArray:
+    if quantity not in table.quantities:
+        raise TableError(
+            f"table {table.name} has no quantity {quantity!r}. It has: {', '.join(table.quantities)}."
+        )
+    return table.data[quantity]
+
+
+def _label(value: object, unit: str) -> str:
+    return value if isinstance(value, str) else with_unit(float(value), unit)  # type: ignore[arg-type]  # number
+
+
+def _number(value: xr.DataArray) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,166 @@
+"""The 2T1MTJ branch: half-selection, energy, real pulses against the table's construction."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from characterization.definition import Definition
+from characterization.load_line import load_line_unit, make_load_line
+from characterization.mtj_write import MONTE_CARLO, characterize
+from circuits.cell import DIRECTIONS, Cell, gate_sign
+from circuits.mtj_branch import (
+    measure_edges,
+    measure_finite_pulse,
+    trailing_deck,
+    write_deck,
+)
+from spicebridge.deck import make_deck
+from spicebridge.project import netlists_folder
+from spicebridge.sweep import Engine, Unit
+from spicebridge.workers import simulate
+from tests.mtj_decks import allowed, run_all
+
+DEVICES = 225
+CELLS = [(Cell(), 0.5), (Cell(card="ptm65", w_p=0.8e-6, l_gate=65e-9, v_gate=1.0), 1.0)]
+
+
+@pytest.mark.parametrize(("cell", "v_write"), CELLS, ids=["45nm", "65nm"])
+@pytest.mark.parametrize("selected", [(True, False), (False, True)], ids=["only_u", "only_e"])
+def test_a_half_selected_cell_stays(cell: Cell, v_write: float, selected: tuple[bool, bool]) -> None:
+    units = [load_line_unit(cell, direction=each, v_write=v_write, selected=selected) for each in DIRECTIONS]
+    for direction, unit, values in zip(DIRECTIONS, units, run_all(units), strict=True):
+        line = make_load_line(unit.deck, values, direction=direction, temperature=cell.temperature)
+        assert line.switching_probability([5e-9])[0] < 1e-6
+
+
+@pytest.mark.parametrize(("cell", "v_write"), CELLS, ids=["45nm", "65nm"])
+def test_the_selected_cell_is_driven_past_its_critical_current(cell: Cell, v_write: float) -> None:
+    units = [load_line_unit(cell, direction=each, v_write=v_write) for each in DIRECTIONS]
+    for direction, unit, values in zip(DIRECTIONS, units, run_all(units), strict=True):
+        line = make_load_line(unit.deck, values, direction=direction, temperature=cell.temperature)
+        start = -gate_sign(direction)
+        current = abs(line.current(np.array([float(start)]))[0])
+        assert current > 1.3 * line.magnet.critical_current(direction)
+
+
+def test_a_lines_cycle_costs_its_charge_times_the_rail() -> None:
+    """C V^2: half burnt on the way up, half on the way down, nothing handed back."""
+    v, c = 0.8, 3e-15
+    netlist = f"""
+.include cells.lib
+v_rail rail 0 {v}
+v_ctl ctl 0 pwl(0 0 50p 0 70p 1 500p 1 520p 0)
+x_line line rail ctl line_driver c_line={c}
+.options trtol=1
+.tran 0.1p 1n 0 0.1p
+.meas tran charge integ i(v_rail) from=0 to=1n
+"""
+    drawn = -v * simulate(make_deck(netlist, folder=netlists_folder(), name="line")).measures["charge"]
+    assert drawn == pytest.approx(c * v**2, rel=0.01, abs=0.0)
+
+
+def test_rail_power_is_what_the_elements_burn() -> None:
+    """Energy is conserved at the operating point: rails in, MTJ, transistors and drivers out."""
+    netlist = """
+.control
+pre_osdi devices/stt_mtj.osdi
+.endc
+.include devices/mtj_b.lib
+.include transistors/ptm45hp.lib
+.include cells.lib
+v_u rail_u 0 0.5
+v_ub rail_ub 0 -0.5
+v_e rail_e 0 1.2
+v_on on 0 1
+x_u u rail_u on line_driver
+x_ub ub rail_ub on line_driver
+x_e e rail_e on line_driver
+v_iu u u_in 0
+v_iub ub ub_in 0
+v_ie e e_in 0
+v_bn rail_ub body_n 0
+v_bp rail_u body_p 0
+v_x x_m free 0
+m_n u_in e_in x_m body_n nmos w=0.4u l=45n
+m_p ub_in e_in x_m body_p pmos w=0.6u l=45n
+n_mtj free 0 mtj mz0=-1
+.op
+"""
+    w = simulate(make_deck(netlist, folder=netlists_folder(), name="power"))
+
+    def at(name: str) -> float:
+        return float(w[name][0])
+
+    rails = -sum(at(f"v({rail})") * at(f"i(v_{rail[5:]})") for rail in ("rail_u", "rail_ub", "rail_e"))
+    mtj = at("v(free)") * at("i(v_x)")
+    drivers = sum((at(f"v(rail_{n})") - at(f"v({n})")) * at(f"i(v_i{n})") for n in ("u", "ub", "e"))
+    bodies = at("v(body_n)") * at("i(v_bn)") + at("v(body_p)") * at("i(v_bp)")
+    terminals = sum(at(f"v({n}_in)") * at(f"i(v_i{n})") for n in ("u", "ub", "e"))
+    transistors = terminals + bodies - mtj
+    assert rails == pytest.approx(mtj + drivers + transistors, rel=1e-6, abs=0.0)
+    assert mtj > 0
+    assert drivers > 0
+    assert transistors > 0
+
+
+def test_a_drive_of_nothing_costs_next_to_nothing() -> None:
+    cell = Cell(v_gate=1e-6)
+    unit = Unit(
+        trailing_deck(cell, direction="ap_to_p", v_write=1e-6, t_pulse=0.5e-9),
+        measure_edges,
+        {"v_write": 1e-6, "v_gate": 1e-6, "t_pulse": 0.5e-9},
+    )
+    values = run_all([unit])[0]
+    assert np.abs(values["leading"]).max() < 1e-22
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    """The smallest ``mtj_write`` data with a sampled row and one that is not."""
+    sweep = {
+        "v_write": [0.45, 0.5], "t_step": 50e-12, "t_max": 6e-9, "first_seed": 1,
+        "v_sampled": [0.5], "samples": DEVICES,
+    }  # fmt: skip
+    engine = Engine(store=tmp_path_factory.mktemp("store"), workers=2, version="test")
+    return characterize(Definition("mtj_write", "mtj_write", "", Cell(), sweep, "quick"), engine)[0]
+
+
+def test_real_pulses_switch_and_cost_what_the_table_says(table: xr.Dataset) -> None:
+    """The table sums first passages, energy until the pulse's end and a trailing edge; here whole pulses run."""
+    cell, v_write = Cell(), 0.5
+    widths = {"ap_to_p": 1.6e-9, "p_to_ap": 2.6e-9}
+    # Other devices than the table's, so that the two samples are independent.
+    units = [
+        Unit(
+            write_deck(
+                cell, direction=direction, v_write=v_write, seeds=range(2**28, 2**28 + DEVICES),
+                t_stop=width + 2.5e-9, t_pulse=width,
+            ),
+            measure_finite_pulse,
+            {"devices": DEVICES, "v_write": v_write, "v_gate": gate_sign(direction) * cell.v_gate},
+        )
+        for direction, width in widths.items()
+    ]  # fmt: skip
+    for (direction, width), values in zip(widths.items(), run_all(units), strict=True):
+        row = table.sel(direction=direction, v_write=v_write).sel(t_pulse=width, method="nearest")
+        assert int(row["route"]) == MONTE_CARLO
+        share, expected = values["switched"].mean(), float(row["p_fokker_planck"])
+        assert abs(share - expected) <= allowed(np.array([expected]), DEVICES)[0]
+        error = np.hypot(values["energy"].std(ddof=1) / 3, float(row["energy_se"]))
+        assert abs(values["energy"].mean() - float(row["energy"])) <= 3 * error + 0.01 * float(row["energy"])
+
+
+def test_monte_carlo_and_fokker_planck_agree_where_both_fill_the_table(table: xr.Dataset) -> None:
+    sampled = table["route"] == MONTE_CARLO
+    assert bool(sampled.sel(v_write=0.5).any())
+    assert not bool(sampled.sel(v_write=0.45).any())
+    off = np.abs(table["p_switch"] - table["p_fokker_planck"]).where(sampled, 0.0)
+    assert bool((off <= allowed(table["p_fokker_planck"].values, DEVICES)).all())
+    assert bool((table["n_samples"].sel(v_write=0.5) == DEVICES).all())
+
+
+def test_the_load_lines_energy_estimate_lies_below_that_of_a_stronger_drive(table: xr.Dataset) -> None:
+    estimated = table["energy"].sel(v_write=0.45).sel(t_pulse=2e-9, method="nearest")
+    drawn = table["energy"].sel(v_write=0.5).sel(t_pulse=2e-9, method="nearest")
+    assert bool((estimated < drawn).all())
+    assert bool((estimated > 0.6 * drawn).all())

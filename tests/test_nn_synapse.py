@@ -1,0 +1,136 @@
+"""The ternary synapse: branches, canonical zeros, read energies; inference counts by brute force."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from synthetic_tables import READ_ENERGY, near, read_table, write_table
+
+from nn.feedforward import count_activations, count_planes, count_states, feedforward_ledger
+from nn.network import build
+from nn.record import feedforward_block
+from nn.synapse import STATE_WEIGHTS, STATES, SynapseDevice, Synapses, branch_of_move, compile_device
+from spicebridge.errors import SpicebridgeError
+
+
+def device_with(zero: str = "auto", **changes: float) -> SynapseDevice:
+    point = {"v_write": 0.5, "step": 50e-12, "v_read": 0.2, "t_read": 1e-9} | changes
+    return compile_device(write_table(), read_table(), zero=zero, **point)
+
+
+@pytest.mark.parametrize(
+    ("weight", "wanted", "pulse"),
+    [
+        (0, 1, (1, "ap_to_p")),
+        (0, -1, (2, "ap_to_p")),
+        (1, -1, (1, "p_to_ap")),
+        (-1, 1, (2, "p_to_ap")),
+    ],
+)
+def test_from_the_weak_zero_away_writes_parallel_and_back_writes_antiparallel(
+    weight: int, wanted: int, pulse: tuple[int, str]
+) -> None:
+    assert branch_of_move(weight, wanted, zero="weak") == pulse
+
+
+@pytest.mark.parametrize(
+    ("weight", "wanted", "pulse"),
+    [
+        (0, 1, (2, "p_to_ap")),
+        (0, -1, (1, "p_to_ap")),
+        (1, -1, (2, "ap_to_p")),
+        (-1, 1, (1, "ap_to_p")),
+    ],
+)
+def test_from_the_strong_zero_it_is_the_other_way_round(
+    weight: int, wanted: int, pulse: tuple[int, str]
+) -> None:
+    assert branch_of_move(weight, wanted, zero="strong") == pulse
+
+
+def test_the_canonical_zero_is_the_one_that_costs_less_to_read() -> None:
+    assert device_with().zero == "weak"
+    data = read_table().data.copy(deep=True)
+    data["energy"].loc[{"state": "ap_ap"}] *= 3
+    costly = dataclasses.replace(read_table(), data=data)
+    device = compile_device(
+        write_table(), costly, v_write=0.5, step=50e-12, v_read=0.2, t_read=1e-9, zero="auto"
+    )
+    assert device.zero == "strong"
+    assert device.away.direction == "p_to_ap"
+    assert device.ap_to_p.direction == "ap_to_p"
+
+
+def test_read_energies_are_the_tables_whatever_its_order_of_states() -> None:
+    device = device_with()
+    for row, state in enumerate(STATES):
+        np.testing.assert_allclose(device.read_energy[row], np.array(READ_ENERGY[state]) * 1e-15)
+    assert [READ_ENERGY[state][0] for state in ("ap_p", "ap_ap", "p_ap")] == pytest.approx(
+        (device.energy_by_weight()[:, 0] * 1e15).tolist()
+    )
+
+
+def test_a_read_outside_the_table_and_an_unknown_zero_are_refused() -> None:
+    with pytest.raises(SpicebridgeError, match="v_read=1 V lies outside table synapse_read"):
+        device_with(v_read=1.0)
+    with pytest.raises(SpicebridgeError, match="auto, weak, strong"):
+        device_with("medium")
+
+
+def test_inference_energy_is_that_of_every_read_counted_one_by_one() -> None:
+    rng, device, bits = np.random.default_rng(0), device_with(), 3
+    network = build((4, 3, 2), ternary=True, strong_zero=False, rng=rng)
+    network[0].synapses.strong[...] = rng.random((4, 3)) < 0.5
+    levels = rng.integers(0, 2**bits, (5, 4)).astype(np.uint8)
+    hidden = rng.integers(-1, 2, (5, 3)).astype(np.float32)
+    ledger = feedforward_ledger(network, device, levels=levels, bits=bits, hidden_inputs=[hidden])
+
+    def state_of(synapses: Synapses, row: int, column: int) -> int:
+        weight = synapses.weights[row, column]
+        strong = synapses.strong[row, column]
+        return next(
+            number
+            for number, each in enumerate(STATE_WEIGHTS)
+            if each == weight and (weight != 0 or (STATES[number] == "p_p") == strong)
+        )
+
+    energies = [0.0, 0.0]
+    for image in range(5):
+        for row in range(4):
+            for column in range(3):
+                for bit in range(bits):
+                    activation = int(levels[image, row]) >> bit & 1
+                    energies[0] += device.read_energy[
+                        state_of(network[0].synapses, row, column), activation + 1
+                    ]
+        for row in range(3):
+            for column in range(2):
+                activation = int(hidden[image, row])
+                energies[1] += device.read_energy[state_of(network[1].synapses, row, column), activation + 1]
+    assert ledger.joules("layer 1") == near(energies[0])
+    assert ledger.joules("layer 2") == near(energies[1])
+    assert ledger.events("layer 1") == 5 * 4 * 3 * bits
+    assert ledger.events("layer 2") == 5 * 3 * 2
+    assert ledger.events("layer 1 periphery", "ADC conversion, 6 bit") == 5 * 3 * bits
+    assert ledger.events("layer 2 periphery", "ADC conversion, 6 bit") == 5 * 2
+
+    block = feedforward_block(ledger, device, shapes=[(4, 3), (3, 2)], images=5, bits=bits)
+    assert block["operations"] == 2 * 5 * (12 + 6)
+    assert block["energy_per_op"] == near(sum(energies) / block["operations"])
+    assert block["per_read"]["reads"] == 5 * (12 * bits + 6)
+    assert block["with_periphery"]["energy_total"] == near(ledger.joules())
+    assert block["mean_of_nine"]["energy"] == near(
+        np.mean([READ_ENERGY[state] for state in ("ap_p", "ap_ap", "p_ap")]) * 1e-15
+    )
+
+
+def test_counts_of_states_and_activations_leave_nothing_out() -> None:
+    rng = np.random.default_rng(1)
+    weights = rng.integers(-1, 2, (6, 9)).astype(np.int8)
+    states = count_states(Synapses(weights, rng.random((6, 9)) < 0.5))
+    assert states.sum(axis=1).tolist() == [9] * 6
+    x = rng.integers(-1, 2, (20, 6)).astype(np.float32)
+    assert count_activations(x).sum(axis=1).tolist() == [20] * 6
+    assert count_planes(rng.integers(0, 16, (20, 6)).astype(np.uint8), 4).sum(axis=1).tolist() == [80] * 6

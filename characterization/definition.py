@@ -17,6 +17,7 @@ from spicebridge.table import check_axis
 
 _FOLDER = Path(__file__).parent / "tables"
 SIZES = ("quick", "full")
+_MOST_POINTS = 100_000
 _SECTIONS = ("procedure", "about", "cell", "sweep", *SIZES)
 
 
@@ -71,6 +72,8 @@ def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None
         )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DefinitionError(f"cannot read table definition {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
     unknown = sorted(set(content) - set(_SECTIONS))
@@ -80,6 +83,9 @@ def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None
             f"{path.name}: unknown {unknown or 'nothing'}, missing {missing or 'nothing'}; "
             f"a definition has {', '.join(_SECTIONS)}."
         )
+    plain = [section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)]
+    if plain:
+        raise DefinitionError(f"{path.name}: {', '.join(plain)} should be a section, [{plain[0]}] and its keys.")
     cell = dict(content.get("cell", {}))
     sweep = {**content["sweep"], **content.get(size, {})}
     for key, value in (overrides or {}).items():
@@ -110,15 +116,35 @@ def axis(name: str, value: object) -> tuple[float, ...]:
     if isinstance(value, Mapping):
         try:
             start, stop, points = float(value["start"]), float(value["stop"]), int(value["points"])
+            if not 1 <= points <= _MOST_POINTS:
+                raise ValueError
         except (KeyError, TypeError, ValueError) as error:
-            raise DefinitionError(f"axis {name} needs numbers start, stop and points.") from error
-        values: Sequence[float] = [round(each, 12) for each in np.linspace(start, stop, points).tolist()]
-    elif isinstance(value, list) and all(isinstance(each, int | float) for each in value):
+            raise DefinitionError(
+                f"axis {name} needs numbers start and stop, and points, 1 to {_MOST_POINTS}."
+            ) from error
+        # Twelve figures, so that 0.45 is 0.45 and not what adding steps makes of it.
+        values: Sequence[float] = [float(f"{each:.12g}") for each in np.linspace(start, stop, points)]
+    elif isinstance(value, list) and all(_is_number(each) for each in value):
         values = [float(each) for each in value]
     else:
         raise DefinitionError(f"axis {name} is {value!r}: give a list of numbers or start, stop, points.")
     check_axis(name, values)
     return tuple(values)
+
+
+def number(name: str, value: object) -> float:
+    """A positive number of a sweep, SI units.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if not _is_number(value) or not 0 < float(value) < float("inf"):  # type: ignore[arg-type]  # a number
+        raise DefinitionError(f"{name} = {value!r} should be a positive number.")
+    return float(value)  # type: ignore[arg-type]  # a number
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_settings(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:

@@ -1,11 +1,16 @@
-"""The ``synapse_read`` procedure: a 4T2MTJ synapse's reads as current, energy and settling time."""
+"""The ``synapse_read`` procedure: a 4T2MTJ synapse's reads as current, energy, settling time and disturb."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from characterization.definition import Definition, axis, check_settings
+from characterization.load_line import LoadLine, load_line_unit, make_load_line
+from circuits.cell import DIRECTIONS, start_state
 from circuits.ternary_synapse import ACTIVATIONS, STATES, measure_read, read_deck
 from spicebridge.sweep import Engine, Unit
 
@@ -13,6 +18,7 @@ _QUANTITIES = {
     "current": ("A", "current into the column's virtual ground as the read ends"),
     "energy": ("J", "energy of one read, all rails, edges included"),
     "settling": ("s", "time until the current stays within 2 % of full scale"),
+    "p_disturb": ("1", "probability that the read flips one of the MTJs, Fokker-Planck over the load line"),
 }
 
 
@@ -31,16 +37,27 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
         for v in voltages
         for t in times
     ]
-    results = engine.run(units)
-    variables = {}
-    for name, (unit, long_name) in _QUANTITIES.items():
-        values = np.array([each[name] for each in results])  # (v_read * t_read, state, activation)
-        values = values.reshape(len(voltages), len(times), len(STATES), len(ACTIVATIONS))
-        variables[name] = (
+    points = [(direction, v) for v in voltages for direction in DIRECTIONS]
+    line_units = [load_line_unit(cell, direction=direction, v_write=v) for direction, v in points]
+    results = engine.run([*units, *line_units])
+    lines = {
+        point: make_load_line(unit.deck, result, direction=point[0], temperature=cell.temperature)
+        for point, unit, result in zip(points, line_units, results[len(units) :], strict=True)
+    }
+    values = {}
+    for name in ("current", "energy", "settling"):
+        measured = np.array([each[name] for each in results[: len(units)]])  # (v_read * t_read, state, activation)
+        shape = (len(voltages), len(times), len(STATES), len(ACTIVATIONS))
+        values[name] = np.moveaxis(measured.reshape(shape), (2, 3), (0, 1))
+    values["p_disturb"] = _disturb(lines, voltages, times)
+    variables = {
+        name: (
             ("state", "activation", "v_read", "t_read"),
-            np.moveaxis(values, (2, 3), (0, 1)),
+            values[name],
             {"units": unit, "long_name": long_name},
         )
+        for name, (unit, long_name) in _QUANTITIES.items()
+    }
     data = xr.Dataset(
         variables,
         coords={
@@ -50,4 +67,25 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
             "t_read": ("t_read", list(times), {"units": "s", "long_name": "read width at half height"}),
         },
     )
-    return data, units
+    return data, [*units, *line_units]
+
+
+def _disturb(
+    lines: Mapping[tuple[str, float], LoadLine], voltages: Sequence[float], times: Sequence[float]
+) -> NDArray[np.float64]:
+    """P(either MTJ flips) in one read from equilibrium, (state, activation, v_read, t_read).
+
+    A driven MTJ is at risk only in the state that its drive leads away from.
+    """
+    flips = {point: line.switching_probability(times) for point, line in lines.items()}
+    result = np.zeros((len(STATES), len(ACTIVATIONS), len(voltages), len(times)))
+    for row, states in enumerate(STATES.values()):
+        for column, activation in enumerate(ACTIVATIONS.values()):
+            for place, v in enumerate(voltages):
+                log_stay = np.zeros(len(times))
+                for mz, drive in zip(states, (activation, -activation), strict=True):
+                    direction = "ap_to_p" if drive > 0 else "p_to_ap"
+                    if drive and mz == start_state(direction):
+                        log_stay = log_stay + np.log1p(-np.minimum(flips[direction, v], 1 - 2.0**-53))
+                result[row, column, place] = -np.expm1(log_stay)
+    return result

@@ -1,0 +1,1 @@
+"""Characterisation: sweeps of circuits into lookup tables."""

@@ -83,9 +83,13 @@ def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None
             f"{path.name}: unknown {unknown or 'nothing'}, missing {missing or 'nothing'}; "
             f"a definition has {', '.join(_SECTIONS)}."
         )
-    plain = [section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)]
+    plain = [
+        section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)
+    ]
     if plain:
-        raise DefinitionError(f"{path.name}: {', '.join(plain)} should be a section, [{plain[0]}] and its keys.")
+        raise DefinitionError(
+            f"{path.name}: {', '.join(plain)} should be a section, [{plain[0]}] and its keys."
+        )
     cell = dict(content.get("cell", {}))
     sweep = {**content["sweep"], **content.get(size, {})}
     for key, value in (overrides or {}).items():

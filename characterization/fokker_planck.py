@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import elementary_charge, hbar, k as k_boltzmann, mu_0, physical_constants
+from scipy.constants import elementary_charge, hbar, mu_0, physical_constants
+from scipy.constants import k as k_boltzmann
 from scipy.linalg.lapack import dgttrf, dgttrs
 
 GAMMA_0 = physical_constants["electron gyromag. ratio"][0] * mu_0  # m/(A s)

@@ -1,4 +1,4 @@
-"""The load line of an access cell: what current flows, and what power the rails give, at each magnetisation."""
+"""The load line of an access cell: the current, and the power of the rails, at each magnetisation."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Two routes fill the table. Monte Carlo runs the deck itself: hundreds of branches with thermal noise at each
 sampled voltage, whose first passages of mz = 0 give P_switch at every pulse width at once. Fokker-Planck
-takes the deck's DC load line and fills the tails and the voltages between. ``route`` says which gave an entry.
+takes the deck's DC load line and fills the tails and the voltages between. ``route`` says which gave what.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from characterization.definition import Definition, DefinitionError, axis, check_settings
+from characterization.definition import Definition, DefinitionError, axis, check_settings, number
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
 from circuits.cell import DIRECTIONS, Cell, gate_sign
 from circuits.mtj_branch import measure_edges, measure_write, trailing_deck, write_deck
@@ -58,7 +58,7 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     if stray:
         raise DefinitionError(f"{definition.name}: v_sampled {stray} is not on the v_write axis {v_write}.")
     samples = _whole("samples", definition.sweep["samples"])
-    widths = _widths(float(definition.sweep["t_step"]), float(definition.sweep["t_max"]))
+    widths = _widths(number("t_step", definition.sweep["t_step"]), number("t_max", definition.sweep["t_max"]))
     cell, points = definition.cell, [(direction, v) for direction in DIRECTIONS for v in v_write]
 
     line_units = [load_line_unit(cell, direction=direction, v_write=v) for direction, v in points]
@@ -137,7 +137,7 @@ def _edge_unit(cell: Cell, direction: str, v_write: float) -> Unit:
 
 
 def _watch(line: LoadLine, widths: NDArray[np.float64]) -> float:
-    """How long to watch a point's devices, s: until all but 0.2 % have switched, in whole half nanoseconds."""
+    """How long to watch a point's devices, s: till all but 0.2 % have switched, in whole half nanoseconds."""
     enough = np.flatnonzero(line.switching_probability(widths) >= 0.998)
     last = widths[enough[0]] if enough.size else widths[-1]
     return float(min(np.ceil(last / 0.5e-9 - 1e-6) * 0.5e-9, widths[-1]))

@@ -35,7 +35,8 @@ def make_table(definition: Definition, engine: Engine) -> LookupTable:
     """
     if definition.procedure not in PROCEDURES:
         raise DefinitionError(
-            f"{definition.name} asks for procedure {definition.procedure!r}. There are: {', '.join(PROCEDURES)}."
+            f"{definition.name} asks for procedure {definition.procedure!r}. "
+            f"There are: {', '.join(PROCEDURES)}."
         )
     data, units = PROCEDURES[definition.procedure](definition, engine)
     return LookupTable(
@@ -60,7 +61,7 @@ def _lineage(definition: Definition, units: list[Unit]) -> dict[str, Any]:
         "size": definition.size,
         "cell": asdict(cell),
         "sweep": dict(definition.sweep),
-        "decks": sorted({unit.deck.digest for unit in units}),
+        "decks": dict(sorted({(unit.deck.digest, unit.deck.name) for unit in units})),
         "models": dict(sorted({(each.module, each.digest) for unit in units for each in unit.deck.models})),
         "netlists": {file: _file_digest(netlists_folder() / file) for file in files},
         "parameters": {name: asdict(each) for name, each in parameters.items()},

@@ -46,7 +46,9 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     }
     values = {}
     for name in ("current", "energy", "settling"):
-        measured = np.array([each[name] for each in results[: len(units)]])  # (v_read * t_read, state, activation)
+        measured = np.array(
+            [each[name] for each in results[: len(units)]]
+        )  # (v_read * t_read, state, activation)
         shape = (len(voltages), len(times), len(STATES), len(ACTIVATIONS))
         values[name] = np.moveaxis(measured.reshape(shape), (2, 3), (0, 1))
     values["p_disturb"] = _disturb(lines, voltages, times)

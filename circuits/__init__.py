@@ -1,0 +1,1 @@
+"""Circuits: testbenches built from the netlists, and what is measured on them."""

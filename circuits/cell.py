@@ -1,4 +1,4 @@
-"""The MTJ access cell: which device, which transistors, how driven; and the netlist text all its decks share."""
+"""The MTJ access cell: which device, which transistors, how driven; and the netlist text its decks share."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def write_deck(
 
 
 def trailing_deck(cell: Cell, *, direction: str, v_write: float, t_pulse: float) -> Deck:
-    """A noiseless pulse on two branches, the first resting in the starting state, the second in the final one."""
+    """A noiseless pulse on two branches, the first at rest in the starting state, the second in the final."""
     circuit = new_circuit(cell)
     add_controls(circuit, t_pulse)
     saved = []
@@ -135,7 +135,11 @@ def measure_write(
 def measure_finite_pulse(
     recorded: Waveforms, *, devices: int, v_write: float, v_gate: float
 ) -> dict[str, NDArray[np.float64]]:
-    """What a whole pulse did: ``switched`` (devices,) as 0 or 1 by the final sign of mz, ``energy`` (GROUPS,) J."""
+    """What a whole pulse did.
+
+    Returns:
+        ``switched`` (devices,): 0 or 1 by the final sign of mz; ``energy`` (GROUPS,) in J.
+    """
     ends = np.array([recorded[_mz_node(index)][[0, -1]] for index in range(devices)])
     drawn = [
         _energy(recorded, group, v_write, v_gate)[-1] / len(range(group, devices, GROUPS))
@@ -160,7 +164,11 @@ def measure_edges(
 def measure_load_line(
     recorded: Waveforms, *, points: int, v_write: float, v_gate: float
 ) -> dict[str, NDArray[np.float64]]:
-    """``current`` through the MTJ, A, positive towards the reference layer, and ``power`` of all rails, W; (points,)."""
+    """The operating points of a ``load_line_deck``, each (points,).
+
+    Returns:
+        ``current`` through the MTJ, A, positive towards the reference layer; ``power`` of all rails, W.
+    """
     current = np.array([recorded[f"i(vref{index})"][0] for index in range(points)])
     power = np.array(
         [

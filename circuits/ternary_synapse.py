@@ -77,7 +77,7 @@ def measure_read(
     shape = (len(STATES), len(ACTIVATIONS))
     current, energy = np.zeros(shape), np.zeros(shape)
     outputs = {}
-    for index, (state, activation) in enumerate(_cases()):
+    for index, (_, activation) in enumerate(_cases()):
         at = divmod(index, len(ACTIVATIONS))
         outputs[at] = recorded[f"i(vout{index})"]
         current[at] = np.interp(last, time, outputs[at])

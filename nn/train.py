@@ -211,9 +211,10 @@ def _start_worker(device: SynapseDevice, dataset: Dataset, reports: Any, stop: A
     threadpool_limits(1)
 
     def report(progress: Progress) -> None:
-        reports.put(progress)
+        # Look before putting: once the run has failed nobody reads the reports, and a full pipe would block.
         if stop.is_set():
             raise _StoppedError
+        reports.put(progress)
 
     _worker.update(device=device, dataset=dataset, report=report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,10 @@ def available_runs() -> dict[str, Path]:
     return found
 
 
-def find_record(name: str) -> dict[str, Any]:
+def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
     """A run's record: ``latest`` (the newest working run, else a reference one), or an experiment's name.
+
+    ``also`` are other names that would have been right here, for the advice on a misspelt one.
 
     Raises:
         SpicebridgeError: none of that name, or a damaged file.
@@ -89,15 +92,15 @@ def find_record(name: str) -> dict[str, Any]:
         advice = "Train one with: spicebridge train digits_ternary_mtj."
     else:
         path = known.get(name)
-        near = difflib.get_close_matches(name, known, n=1)
-        advice = (f"Did you mean {near[0]}? " if near else "") + (
-            f"There are: {', '.join(sorted(known)) or 'none yet'}. Train one with: spicebridge train {name}."
-        )
+        near = difflib.get_close_matches(name, [*known, *also], n=1)
+        advice = (
+            f"Did you mean {near[0]}?" if near else f"Train one with: spicebridge train {name}."
+        ) + f" There are: {', '.join(sorted(known)) or 'none yet'}."
     if path is None:
         raise SpicebridgeError(f"there is no run {name!r}. {advice}")
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        record["experiment"], record["tables"]  # noqa: B018  # what every record has
+        _ = record["experiment"], record["tables"]  # what every record has
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpicebridgeError(
             f"{path} is not a readable run record ({type(error).__name__}). Delete it and train again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -32,7 +33,8 @@ class _Commands(click.Group):
                 "stopped. What had finished is kept: the same command goes on from there."
             ) from None
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """In the order of use, which is the order they stand in here."""
         return list(self.commands)
 
 
@@ -119,6 +121,7 @@ def simulate(
     from spicebridge.show import measures_text, waveform_figure
     from spicebridge.workers import simulate as run
 
+    _check_plot(plot)
     chosen = read_deck(deck).with_parameters(**_pairs(settings))
     recorded = run(chosen)
     if export is not None:
@@ -202,12 +205,13 @@ def characterize(
     definitions = [
         load_definition(name, size="quick" if quick else "full", overrides=overrides) for name in names
     ]
+    engine_version = _engine_version()
     for definition in definitions:
         with _bar(definition.name, "sim") as show:
             engine = Engine(
                 store=cache_folder() / "points",
                 workers=workers or os.cpu_count() or 1,
-                version=_engine_version(),
+                version=engine_version,
                 progress=lambda done, total, show=show: show(done, total, ""),  # type: ignore[misc]  # bound now
             )
             table = make_table(definition, engine)
@@ -233,13 +237,15 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     from spicebridge.catalog import find_table
     from spicebridge.show import describe, quantity_text, table_figure, table_text
 
+    _check_plot(plot)
     found = find_table(table)
+    text = quantity_text(found, quantity) if quantity else table_text(found)
     if plot is not None:
         _save_figure(table_figure(found, quantity or found.quantities[0]), plot)
     if as_json:
         _print_json(describe(found))
         return
-    click.echo(quantity_text(found, quantity) if quantity else table_text(found))
+    click.echo(text)
     if plot is not None:
         click.echo(f"Plot: {plot}")
 
@@ -361,15 +367,15 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from spicebridge.catalog import available_tables, find_record, find_table, tables_by_digest
-    from spicebridge.lineage import chain, lines, table_chain
+    from spicebridge.lineage import chain, chain_text, table_chain
     from spicebridge.project import netlists_folder
 
     if name in available_tables() or name.endswith(".h5"):
         table = find_table(name)
-        links = (table_chain(table, netlists_folder()),)
-        concerned = {table.digest: table}
+        links: tuple[Any, ...] = (table_chain(table, netlists_folder()),)
+        concerned: dict[str, Any] = {table.digest: table}
     else:
-        record = find_record(name)
+        record = find_record(name, also=available_tables())
         known = tables_by_digest()
         links = chain(record, known, netlists_folder())
         concerned = {each["digest"]: known.get(each["digest"]) for each in record["tables"]}
@@ -377,8 +383,7 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
     if as_json:
         _print_json({"chain": [asdict(link) for link in links], "replay": replayed})
     else:
-        for link in links:
-            click.echo("\n".join(lines(link)))
+        click.echo(chain_text(links))
         for each in replayed:
             click.echo(f"replay {each['table']}: {each['outcome']}")
     if any(not each["same"] for each in replayed):
@@ -478,14 +483,20 @@ def _revision() -> str | None:
     return told.stdout.strip() or None
 
 
-def _save_figure(figure: Any, path: Path) -> None:
-    from spicebridge.files import replacing
+def _check_plot(path: Path | None) -> None:
+    """Refuse a plot of an unknown kind before anything is simulated or written."""
+    from matplotlib.backend_bases import FigureCanvasBase
 
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:] not in known:
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path is not None and path.suffix[1:].lower() not in known:
         raise SpicebridgeError(
             f"cannot plot to {path}: its ending should be one of {', '.join(sorted(known))}."
         )
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    from spicebridge.files import replacing
+
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)
 
@@ -499,4 +510,15 @@ def _yes(value: bool) -> str:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1))
+    click.echo(json.dumps(_finite(value), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for numbers that JSON does not have: NaN and the infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value

@@ -27,7 +27,8 @@ _NUMBER = re.compile(
     r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f|a)?[a-z]*$", re.IGNORECASE
 )
 _PREFIXES = {
-    "t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18,
+    "t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3,
+    "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18,
 }  # fmt: skip
 
 
@@ -121,8 +122,8 @@ def parse_number(text: str) -> float:
 def read_deck(path: Path) -> Deck:
     """The deck in a netlist file. As in ngspice, the file's first line is its title.
 
-    Includes and library sections are written in; ``pre_osdi NAME.osdi`` lines in a ``.control`` block name Verilog-A models, which
-    are compiled from ``NAME.va`` at that place.
+    Includes and library sections are written in; ``pre_osdi NAME.osdi`` lines in a ``.control`` block name
+    Verilog-A models, which are compiled from ``NAME.va`` at that place.
 
     Raises:
         DeckError: a missing file, any other command in a ``.control`` block, or a Verilog-A device with too

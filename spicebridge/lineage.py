@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ class Link:
     """One step of a chain, and what it was made from.
 
     Attributes:
-        what: the kind of thing: ``figure``, ``run``, ``table``, ``deck``, ``model``, ``netlist``, ``parameter``.
+        what: its kind: ``figure``, ``run``, ``table``, ``deck``, ``model``, ``netlist``, ``parameter``.
         name: which one.
         facts: what is worth saying of it, in order.
         sources: what it came from.
@@ -29,27 +29,48 @@ class Link:
 
 
 def chain(record: Mapping[str, Any], tables: Mapping[str, LookupTable], netlists: Path) -> tuple[Link, ...]:
-    """The lineage of a run record's headline figures.
+    """The lineage of a run record's headline figures, those of the arms that were trained.
+
+    A TOPS/W figure comes from the tables that its ledger's entries are stamped with.
 
     Args:
         record: as ``record.json`` holds it.
         tables: the tables at hand by digest; one the record names and that is missing is said to be.
         netlists: the folder that the tables' netlist digests are compared with.
     """
-    seen = tuple(
-        _table_link(tables[named["digest"]], netlists)
+    links = {
+        named["digest"]: _table_link(tables[named["digest"]], netlists)
         if named["digest"] in tables
         else Link(
             "table",
             named["name"],
-            (f"digest {named['digest']}", "not here: made elsewhere or made anew since"),
+            (f"digest {named['digest']}", "not here: made elsewhere, or made anew since"),
         )
         for named in record["tables"]
-    )
-    write, read = seen
-    circumstances = record.get("circumstances", {})
-    data = record["data"]
-    run = Link(
+    }
+    run = _run_link(record)
+    figures = []
+    if record.get("accuracy") is not None:
+        figures.append(
+            Link("figure", f"accuracy {record['accuracy']:.2f} %", sources=(run, *links.values()))
+        )
+    for block, label in (("feedforward", "feed-forward"), ("update", "update")):
+        if record.get(block):
+            stamped = dict.fromkeys(entry["source"]["digest"] for entry in record["ledgers"][block])
+            figures.append(
+                Link(
+                    "figure",
+                    f"{label} {record[block]['tops_per_watt']:.4g} TOPS/W",
+                    (f"{len(record['ledgers'][block])} ledger entries, stamped with these tables",),
+                    (run, *(links[digest] for digest in stamped if digest in links)),
+                )
+            )
+    return tuple(figures)
+
+
+def _run_link(record: Mapping[str, Any]) -> Link:
+    circumstances, data = record.get("circumstances", {}), record["data"]
+    return Link(
         "run",
         record["experiment"],
         (
@@ -58,26 +79,6 @@ def chain(record: Mapping[str, Any], tables: Mapping[str, LookupTable], netlists
             f"git {circumstances.get('revision') or 'unknown'}",
         ),
     )
-    figures = [
-        Link("figure", f"accuracy {record['accuracy']:.2f} %", sources=(_with(run, seen),)),
-        Link(
-            "figure",
-            f"feed-forward {record['feedforward']['tops_per_watt']:.4g} TOPS/W",
-            ("states and activations of the trained networks",),
-            (_with(run, ()), read),
-        ),
-        Link(
-            "figure",
-            f"update {record['update']['tops_per_watt']:.4g} TOPS/W",
-            ("reads and pulses of the training",),
-            (_with(run, ()), write, read),
-        ),
-    ]
-    return tuple(figures)
-
-
-def _with(link: Link, sources: tuple[Link, ...]) -> Link:
-    return Link(link.what, link.name, link.facts, sources)
 
 
 def table_chain(table: LookupTable, netlists: Path) -> Link:
@@ -114,35 +115,54 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
         )
         for name, each in lineage.get("parameters", {}).items()
     )
-    decks = tuple(Link("deck", digest) for digest in lineage.get("decks", ()))
+    decks = tuple(Link("deck", name, (f"digest {digest}",)) for digest, name in lineage.get("decks", {}).items())
     return Link(
         "table",
         table.name,
         (
             f"digest {table.digest}",
-            f"procedure {lineage.get('procedure')}, {lineage.get('size')} size, {origin.get('ngspice')}, made {origin.get('made')}",
-            "cell " + ", ".join(f"{key} {value}" for key, value in lineage.get("cell", {}).items()),
-            "sweep " + ", ".join(f"{key} {value}" for key, value in lineage.get("sweep", {}).items()),
+            f"procedure {lineage.get('procedure')}, {lineage.get('size')} size, "
+            f"{origin.get('ngspice')}, made {origin.get('made')}",
+            "cell (SI units) " + _settings_text(lineage.get("cell", {})),
+            "sweep (SI units) " + _settings_text(lineage.get("sweep", {})),
         ),
         (*parameters, *models, *files, *decks),
     )
 
 
-def lines(link: Link, *, depth: int = 0, decks: int = 4) -> Iterator[str]:
-    """A chain as indented text; of many decks the first few, and how many more there are."""
+def chain_text(links: Sequence[Link], *, decks: int = 4) -> str:
+    """Chains as indented text: a table that several figures share is told once, of many decks the first few."""
+    told: set[str] = set()
+    return "\n".join(line for link in links for line in _lines(link, 0, decks, told))
+
+
+def _lines(link: Link, depth: int, decks: int, told: set[str]) -> Iterator[str]:
     indent = "  " * depth
+    if link.what in ("table", "run"):
+        if link.name in told:
+            yield f"{indent}{link.what} {link.name} (as above)"
+            return
+        told.add(link.name)
     yield f"{indent}{link.what} {link.name}"
     for fact in link.facts:
         yield f"{indent}    {fact}"
-    shown = 0
-    for source in link.sources:
-        if source.what == "deck":
-            shown += 1
-            if shown > decks:
-                continue
-        yield from lines(source, depth=depth + 1, decks=decks)
-    if shown > decks:
-        yield f"{indent}  and {shown - decks} decks more"
+    some = [source for source in link.sources if source.what != "deck"]
+    many = [source for source in link.sources if source.what == "deck"]
+    for source in [*some, *many[:decks]]:
+        yield from _lines(source, depth + 1, decks, told)
+    if len(many) > decks:
+        yield f"{indent}  and {len(many) - decks} decks more"
+
+
+def _settings_text(settings: Mapping[str, Any]) -> str:
+    def said(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return " ".join(f"{key} {said(inner)}" for key, inner in value.items())
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return "[" + " ".join(said(inner) for inner in value) + "]"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{key} {said(value)}" for key, value in settings.items())
 
 
 def _digest(path: Path) -> str | None:

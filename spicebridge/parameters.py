@@ -13,7 +13,7 @@ from pathlib import Path
 from spicebridge.deck import parse_number
 from spicebridge.errors import SpicebridgeError
 
-_LINE = re.compile(r"^\+\s*(\w+)\s*=\s*([^\s;]+)\s*;\s*([^|]+?)\s*\|\s*(.+?)\s*$")
+_LINE = re.compile(r"^\+\s*(\w+)\s*=\s*([^\s;]+)\s*;\s*([^|\s][^|]*?)\s*\|\s*(.+?)\s*$")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ _HARMLESS = re.compile(
     r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful)", re.IGNORECASE
 )
 # Never harmless, not even in a warning: the deck that ran is not the deck that was meant.
-_ALTERED = re.compile(r"unrecognized parameter|unknown parameter|non-increasing pwl", re.IGNORECASE)
+_ALTERED = re.compile(
+    r"unrecognized parameter|unknown parameter|\bignored\b|non-increasing pwl", re.IGNORECASE
+)
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(
     r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
@@ -146,7 +148,7 @@ class NgspiceSimulator:
         self.spent = False
         self.library = library
         self._command("set num_threads=1")
-        # Since ngspice 44 free memory is looked up at every stored time point; that halves a small deck's speed.
+        # Since 44 ngspice looks up free memory at every stored time point, which halves a small deck's speed.
         self._command("set no_mem_check")
 
     @property

@@ -1,7 +1,7 @@
 """The sweep engine: decks run on worker processes, each finished one kept by content.
 
-A unit of work is a deck and a measure. Its key covers the deck's digest, the measure's code and arguments, and
-ngspice's version, so a finished unit is never simulated twice, a sweep that was stopped goes on where it
+A unit of work is a deck and a measure. Its key covers the deck's digest, the measure's code and arguments,
+and ngspice's version, so a finished unit is never simulated twice, a sweep that was stopped goes on where it
 was, and a change of anything that matters runs again just what it touches.
 """
 
@@ -132,6 +132,12 @@ def _load(path: Path) -> Values | None:
 
 @cache
 def _code_digest(module: object) -> str:
-    """SHA-256 of a module's code without its comments and layout: a measure that changed is another measure."""
+    """SHA-256 of a module's code, comments and docstrings aside: a measure that changed is another one."""
     tree = ast.parse(inspect.getsource(module))  # type: ignore[arg-type]  # a module
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            del node.body[0]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

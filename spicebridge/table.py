@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
@@ -178,6 +179,9 @@ def load_table(path: Path) -> LookupTable:
     if not path.is_file():
         raise TableError(f"there is no table at {path}. Make it with: spicebridge characterize {path.stem}")
     try:
+        # Asked first of HDF5 itself, for xarray's reader warns at length about files that are no table.
+        with h5py.File(path, "r") as file:
+            file.attrs["table"]
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             data = opened.load()
         attributes = dict(data.attrs)

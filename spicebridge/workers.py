@@ -61,7 +61,7 @@ def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0)
     ``time_limit`` is in seconds a deck. Closing the iterator stops the workers.
 
     Raises:
-        RuntimeError: a ``measure`` raised something unforeseen; that is a defect in it, told with its traceback.
+        RuntimeError: a ``measure`` raised something unforeseen: a defect in it, told with its traceback.
     """
     waiting: deque[tuple[int, int]] = deque((position, 1) for position in range(len(tasks)))
     pool = [_Worker() for _ in range(min(workers, len(tasks)))]
@@ -78,7 +78,8 @@ def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0)
                     yield position, _lost_error(tasks[position].deck, outcome, attempt)
                 elif isinstance(outcome, _Defect):
                     raise RuntimeError(
-                        f"measuring {tasks[position].deck.name} failed in its worker process:\n{outcome.traceback}"
+                        f"measuring {tasks[position].deck.name} failed in its worker process:\n"
+                        f"{outcome.traceback}"
                     )
                 else:
                     yield position, outcome
@@ -184,7 +185,7 @@ def _lost_error(deck: Deck, lost: _Lost, attempts: int) -> SimulationError:
 
 
 def _serve(connection: Connection) -> None:
-    """A worker's life: take a task, answer (outcome, fit for more), till the pipe closes or ngspice is spent."""
+    """A worker's life: take a task, answer (outcome, fit for more), until the pipe closes or it is spent."""
     try:
         while True:
             task: Task = connection.recv()

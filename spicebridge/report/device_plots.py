@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
-from spicebridge.report.drawing import SERIES, Plot, decades, finish, legend, panels
-from spicebridge.report.quantity import si
+from spicebridge.report.drawing import MUTED, SERIES, Plot, decades, finish, legend, panels
+from spicebridge.report.quantity import listed, setting, si
 from spicebridge.report.run_plots import P_FLOOR, direction_name, mark
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable
@@ -31,6 +31,8 @@ class Sampled:
         switched: how many had.
         devices: how many were simulated.
         oracle: the Fokker-Planck probability at these widths.
+        tail: the width in s at which the oracle is closest to 2 %, how many had switched there, and how many
+            the oracle expects.
         used: whether the table took the sampled value there.
     """
 
@@ -39,6 +41,7 @@ class Sampled:
     switched: NDArray[np.float64]
     devices: int
     oracle: NDArray[np.float64]
+    tail: tuple[float, int, float]
     used: NDArray[np.bool_]
 
     def worst(self) -> tuple[float, float] | None:
@@ -68,13 +71,16 @@ def sampled_curves(table: LookupTable, direction: str) -> list[Sampled]:
         devices = int(row["n_samples"])
         switched = np.asarray(row["n_switched"].values, dtype=float)
         seen = (switched > 0) & (switched < devices)
+        oracle = np.asarray(row["p_fokker_planck"].values, dtype=float)
+        two = int(np.argmin(np.abs(oracle - 0.02)))
         curves.append(
             Sampled(
                 v_write=voltage,
                 t_pulse=np.asarray(row["t_pulse"].values, dtype=float)[seen],
                 switched=switched[seen],
                 devices=devices,
-                oracle=np.asarray(row["p_fokker_planck"].values, dtype=float)[seen],
+                oracle=oracle[seen],
+                tail=(float(row["t_pulse"].values[two]), int(switched[two]), float(oracle[two] * devices)),
                 used=np.asarray(row["route"].values == 1)[seen],
             )
         )
@@ -96,7 +102,7 @@ def switching_plot(table: LookupTable, direction: str) -> Plot | None:
         return None
     t_pulse = np.asarray(table.data["t_pulse"].values, dtype=float)
     figure, (linear, tail) = panels(2, height=5.4)
-    last, said = 0.0, []
+    last = 0.0
     for number, curve in enumerate(curves):
         colour, row = SERIES[number], table.data.sel(direction=direction, v_write=curve.v_write)
         oracle = np.asarray(row["p_fokker_planck"].values, dtype=float)
@@ -116,33 +122,29 @@ def switching_plot(table: LookupTable, direction: str) -> Plot | None:
                     markerfacecolor=face,
                     elinewidth=1,
                     capsize=2,
-                    label=si(curve.v_write, "V") if used else None,
+                    label=setting(curve.v_write, "V") if used else None,
                 )
-        last = max(last, float(t_pulse[min(np.searchsorted(oracle, 0.998), len(t_pulse) - 1)]))
-        worst = curve.worst()
-        if worst:
-            said.append(
-                f"{si(curve.v_write, 'V')}: {curve.devices} devices, largest difference {worst[0]:.3f} "
-                f"({worst[0] / worst[1]:.1f} standard errors)"
-            )
+        last = max(last, float(t_pulse[min(int(np.searchsorted(oracle, 0.998)), len(t_pulse) - 1)]))
+    linear.plot([], [], "-", color=MUTED, linewidth=1.2, label="Fokker-Planck")
     linear.set(ylabel="switching probability", ylim=(-0.03, 1.03), xlim=(0, last * 1e9))
     tail.set(ylabel="switching probability", yscale="log", ylim=(P_FLOOR, 1.6), xlabel="pulse width (ns)")
-    decades(tail, "y")
+    decades(tail)
     mark(linear, "linear scale")
     mark(tail, "logarithmic scale")
-    legend(figure, linear, columns=len(curves))
+    legend(figure, linear, columns=min(len(curves) + 1, 3))
     name = direction_name(direction)
     return finish(
         figure,
         name=f"switching-{direction}",
-        alt=f"Switching probability against pulse width, {name}: Monte Carlo points on the Fokker-Planck line. "
-        + "; ".join(said),
+        alt=(
+            f"Switching probability against pulse width, {name}: Monte Carlo points at "
+            f"{listed([setting(curve.v_write, 'V') for curve in curves])} on Fokker-Planck lines, on a "
+            "linear and a logarithmic scale. The table that follows gives their differences."
+        ),
         caption=(
-            f"{name}. Points: Monte Carlo on the deck, bars the 68 % Wilson interval; open where too few devices "
-            "are on one side for the table to use them. Points of one voltage share their devices. Lines: "
-            "Fokker-Planck, by its own code from the deck's DC load line alone, not fitted. "
-            + "; ".join(said)
-            + "."
+            f"{name}. Points: Monte Carlo on the deck, bars the 68 % Wilson interval; open where too few "
+            "devices are on one side for the table to use them. Points of one voltage share their devices. "
+            "Lines: Fokker-Planck, solved on the deck's DC load line, with nothing fitted to the points."
         ),
     )
 
@@ -192,15 +194,21 @@ def waveform_plot(write: Waveforms) -> Plot | None:
         figure,
         name="waveforms",
         alt=(
-            f"Waveforms of one write against time: line voltages u up to {traces['u'].max():.2f} V and e up to "
+            f"Waveforms of one write against time: line u up to {traces['u'].max():.2f} V, gate line e up to "
             f"{traces['e'].max():.2f} V, mz from {start:.2f} to {end:.2f}, MTJ current up to "
             f"{traces['current'].max() * 1e6:.1f} µA."
         ),
         caption=(
-            "One write by netlists/mtj_write.cir, thermal noise on. mz is +1 in P and -1 in AP; the current is "
-            f"the one that leaves the reference layer.{drawn}"
+            f"One write{_way(start, end)} by netlists/mtj_write.cir, thermal noise on. mz is +1 in P and -1 "
+            f"in AP; the current is the one that leaves the reference layer.{drawn}"
         ),
     )
+
+
+def _way(start: float, end: float) -> str:
+    if start * end >= 0:
+        return ""
+    return f" from {'AP to P' if start < 0 else 'P to AP'}"
 
 
 def _saved(write: Waveforms, name: str) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spicebridge.lineage import Link
-from spicebridge.report.device_plots import has_oracle, switching_plot, waveform_plot
+from spicebridge.report.device_plots import has_oracle, sampled_curves, switching_plot, waveform_plot
 from spicebridge.report.markup import Html, join, table, tag
-from spicebridge.report.quantity import si
+from spicebridge.report.quantity import setting, si
 from spicebridge.report.run_plots import by_law_share, direction_name, width_plot
 from spicebridge.report.sections import Record, plots, section
 from spicebridge.simulator import Waveforms
@@ -19,6 +19,15 @@ STATES = {
     "ap_p": "w = -1 (AP, P)",
     "p_p": "w = 0 (P, P)",
     "ap_ap": "w = 0 (AP, AP)",
+}
+CELL_UNITS = {
+    "w_n": "m",
+    "w_p": "m",
+    "l_gate": "m",
+    "v_gate": "V",
+    "r_drive": "ohm",
+    "c_line": "F",
+    "temperature": "K",
 }
 
 
@@ -34,8 +43,8 @@ def missing_tables(record: Record, tables: Mapping[str, LookupTable]) -> Html | 
         "div",
         tag(
             "p",
-            "Not at hand: these tables were made elsewhere, or made anew since this run. Their curves, device "
-            "parameters and lineage are missing from this page; the figures are the record's own.",
+            "Not at hand: these tables were made elsewhere, or made anew since this run. Their curves, "
+            "device parameters and lineage are missing from this page; the figures are the record's own.",
         ),
         tag("ul", *items),
         class_="notice",
@@ -58,6 +67,7 @@ def writing(record: Record, tables: Sequence[LookupTable], write: Waveforms | No
         _point(record),
         tag("h3", "Switching probability against its oracle") if directions else None,
         plots(*(switching_plot(write_table, each) for each in directions)) if write_table else None,
+        _agreement(write_table, directions) if write_table else None,
         tag("h3", "One pulse, and all the pulses of the training"),
         plots(waveforms, width_plot(update, curve_table, v_write=v_write)),
         tag("p", "No waveforms: the write deck was not simulated for this page.", class_="notice")
@@ -65,12 +75,34 @@ def writing(record: Record, tables: Sequence[LookupTable], write: Waveforms | No
         else None,
         tag(
             "p",
-            f"{by_law} of the pulses have a width at which too few devices switched, or stayed, for the Monte "
-            "Carlo to give a probability: there the table holds the Fokker-Planck value.",
+            f"{by_law} of the pulses have a width at which too few devices switched, or stayed, for the "
+            "Monte Carlo to give a probability: there the table holds the Fokker-Planck value.",
         )
         if by_law
         else None,
     )
+
+
+def _agreement(found: LookupTable, directions: Sequence[str]) -> Html | None:
+    """Samples against the oracle in numbers."""
+    rows = []
+    for direction in directions:
+        for curve in sampled_curves(found, direction):
+            worst, (width, switched, expected) = curve.worst(), curve.tail
+            rows.append(
+                (
+                    f"{direction_name(direction)}, {setting(curve.v_write, 'V')}",
+                    str(curve.devices),
+                    f"{worst[0]:.3f}" if worst else "none used",
+                    f"{worst[0] / worst[1]:.1f}" if worst else "",
+                    setting(width, "s"),
+                    f"{switched}, {expected:.1f} expected",
+                )
+            )
+    if not rows:
+        return tag("p", "No Monte Carlo samples in this table.", class_="notice")
+    head = ("", "devices", "largest difference in P", "in standard errors", "tail: by", "had switched")
+    return table(head, rows, numbers=range(1, len(head)), label="Monte Carlo against Fokker-Planck")
 
 
 def _point(record: Record) -> Html | None:
@@ -78,12 +110,12 @@ def _point(record: Record) -> Html | None:
     if device.get("v_write") is None:
         return None
     longest = ", ".join(
-        f"{direction_name(key)} {si(t, 's')}" for key, t in device.get("longest_pulse", {}).items()
+        f"{direction_name(key)} {setting(t, 's')}" for key, t in device.get("longest_pulse", {}).items()
     )
     return tag(
         "p",
-        f"Operating point: line u at {si(device['v_write'], 'V')}, widths on a grid of "
-        f"{si(device['timing_step'], 's')}" + (f", longest pulse {longest}." if longest else "."),
+        f"Operating point: line u at {setting(device['v_write'], 'V')}, widths on a grid of "
+        f"{setting(device['timing_step'], 's')}" + (f", longest pulse {longest}." if longest else "."),
     )
 
 
@@ -111,8 +143,8 @@ def reading(record: Record, tables: Sequence[LookupTable]) -> Html | None:
         "Reading",
         tag(
             "p",
-            f"One synapse read at {si(device['v_read'], 'V')} for {si(device['t_read'], 's')}: the circuit multiplies "
-            "the stored weight w by the activation x."
+            f"One synapse read at {setting(device['v_read'], 'V')} for {setting(device['t_read'], 's')}: the "
+            "circuit multiplies the stored weight w by the activation x."
             + (f" Trained networks store w = 0 as ({zero.upper().replace('_', ', ')})." if zero else ""),
         ),
         tag("div", *parts, class_="plots"),
@@ -133,9 +165,8 @@ def parameters(tables: Sequence[LookupTable]) -> Html | None:
     for each in tables:
         values, cell = each.lineage.get("parameters", {}), each.lineage.get("cell", {})
         if values or cell:
-            groups.setdefault(repr((sorted(values.items()), sorted(cell.items()))), ([], values, cell))[
-                0
-            ].append(each.name)
+            same = repr((sorted(values.items()), sorted(cell.items())))
+            groups.setdefault(same, ([], values, cell))[0].append(each.name)
     if not groups:
         return None
     return section("Device parameters", *(part for group in groups.values() for part in _group(*group)))
@@ -149,8 +180,15 @@ def _group(names: Sequence[str], values: Mapping[str, Any], cell: Mapping[str, A
         rows = ((key, f"{each['value']:g}", each["unit"], each["source"]) for key, each in values.items())
         yield table(("parameter", "value", "unit", "source"), rows, numbers=(1,), label="Device parameters")
     if cell:
-        said = ", ".join(f"{key} {value}" for key, value in cell.items())
-        yield tag("p", f"Cell, SI units: {said}.", class_="quiet")
+        said = ", ".join(f"{key} {_cell_value(key, value)}" for key, value in cell.items())
+        yield tag("p", f"Cell: {said}.", class_="quiet")
+
+
+def _cell_value(key: str, value: object) -> str:
+    unit = CELL_UNITS.get(key)
+    if unit is None or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:g} K" if unit == "K" else setting(value, unit)
 
 
 def lineage(chain: Sequence[Link]) -> Html | None:
@@ -160,23 +198,24 @@ def lineage(chain: Sequence[Link]) -> Html | None:
     return section(
         "Lineage",
         tag("p", "What each figure came from, down to the decks by content digest."),
-        *(
-            tag("details", tag("summary", tag("strong", f"{link.what} {link.name}")), _branch(link))
-            for link in chain
-        ),
+        tag("ul", *(tag("li", tag("h3", link.name), _branch(link)) for link in chain), class_="chain"),
     )
 
 
 def _branch(link: Link) -> Html:
     facts = [tag("span", fact, class_="fact") for fact in link.facts]
     decks = [source for source in link.sources if source.what == "deck"]
-    items = [
-        tag("li", tag("span", source.what, class_="what"), " ", tag("strong", source.name), _branch(source))
-        for source in link.sources
-        if source.what != "deck"
-    ]
+    items = [tag("li", _source(source)) for source in link.sources if source.what != "deck"]
     if decks:
         listing = tag("ul", *(tag("li", each.name, _branch(each), class_="digest") for each in decks))
         title = f"{len(decks)} decks" if len(decks) > 1 else "1 deck"
         items.append(tag("li", tag("details", tag("summary", title), listing)))
     return join([*facts, tag("ul", *items, class_="chain") if items else None])
+
+
+def _source(link: Link) -> Html:
+    """A link below a figure; a table's many sources are folded away."""
+    named = join([tag("span", link.what, class_="what"), " ", tag("strong", link.name)])
+    if link.what == "table" and link.sources:
+        return tag("details", tag("summary", named), _branch(link))
+    return join([named, _branch(link)])

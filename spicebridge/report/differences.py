@@ -10,7 +10,7 @@ from typing import Any
 
 from spicebridge.energy import OPERATIONS_PER_MAC
 from spicebridge.report.paper import DATA_NAMES, Paper
-from spicebridge.report.quantity import claimed, share, si, tops
+from spicebridge.report.quantity import claimed, setting, share, si, tops
 
 Record = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def differences(record: Record, paper: Paper) -> Iterator[str]:
     )
     yield (
         "Macrospin: an MTJ is one uniform magnetisation with thermal noise. Domains, self-heating and a "
-        "spread of parameters between devices are left out, so all randomness is thermal."
+        "spread of parameters between devices are left out, so a device's randomness is all thermal."
     )
     yield (
         "Single cells: each cell is simulated alone, with its line drivers and one cell's length of wire, at "
@@ -81,8 +81,9 @@ def _periphery(feedforward: Record | None, update: Record | None) -> str:
 def _reading(record: Record, feedforward: Record, paper: Paper) -> Iterator[str]:
     theirs = paper.feedforward_tops_per_watt
     yield (
-        f"Operations: 1 MAC is {OPERATIONS_PER_MAC} operations here. The paper's count is not known: if a MAC "
-        f"were one operation there, its {claimed(theirs)} would be {claimed(theirs * OPERATIONS_PER_MAC)} by ours."
+        f"Operations: 1 MAC is {OPERATIONS_PER_MAC} operations here. The paper's count is not known: if a "
+        f"MAC were one operation there, its {claimed(theirs)} would be "
+        f"{claimed(theirs * OPERATIONS_PER_MAC)} by ours."
     )
     bits = record.get("settings", {}).get("input_bits")
     if bits and bits > 1:
@@ -95,9 +96,10 @@ def _reading(record: Record, feedforward: Record, paper: Paper) -> Iterator[str]
     if device.get("v_read") is not None:
         per_mac = OPERATIONS_PER_MAC * 1e-12 / theirs
         yield (
-            f"Operating point: a read is {si(device['v_read'], 'V')} for {si(device['t_read'], 's')}. Its "
-            "energy rises about as the square of the voltage and in proportion to the time, so the figure is "
-            "as much this choice as the device. The paper's is not known; its figure is "
+            f"Operating point: a read is {setting(device['v_read'], 'V')} for "
+            f"{setting(device['t_read'], 's')}. Its energy rises about as the square of the voltage and in "
+            "proportion to the time, so the figure is as much this choice as the device. The paper's is not "
+            "known; its figure is "
             f"{si(per_mac, 'J')} per MAC, here {si(feedforward.get('energy_per_mac'), 'J')}."
         )
     if feedforward.get("mean_of_nine"):
@@ -114,12 +116,12 @@ def _updating(record: Record, update: Record, paper: Paper) -> Iterator[str]:
     pulses = share(update["pulses"] / updates) if updates else "none"
     yield (
         f"Updates: {update['definition']}. The mean over the whole training includes the reads that choose "
-        f"the branch; {pulses} of the updates sent a pulse and {flips} flipped a device. How the paper counts "
-        f"its {claimed(paper.update_tops_per_watt)} is not known."
+        f"the branch; {pulses} of the updates sent a pulse and {flips} flipped a device. How the paper "
+        f"counts its {claimed(paper.update_tops_per_watt)} is not known."
     )
     encoding = record.get("settings", {}).get("encoding", "inverse")
     if encoding != "inverse":
         yield (
-            f"Ablation: this run encodes increments as {encoding!r} pulses, not by the table's inverse, which "
-            "is the scheme of the other records."
+            f"Ablation: this run encodes increments as {encoding!r} pulses, not by the table's inverse, "
+            "which is the scheme of the other records."
         )

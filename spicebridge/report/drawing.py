@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ WIDTH = 4.9
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
     "svg.hashsalt": "spicebridge",
     "path.simplify": True,
@@ -93,11 +94,10 @@ def legend(figure: Figure, axes: Axes, *, columns: int) -> None:
         )
 
 
-def decades(axes: Axes, axis: str) -> None:
-    """Label a logarithmic axis with powers of ten in plain text."""
-    chosen = axes.xaxis if axis == "x" else axes.yaxis
-    chosen.set_major_formatter(lambda value, _: power_of_ten(value))
-    chosen.set_minor_formatter(lambda *_: "")
+def decades(axes: Axes) -> None:
+    """Label a logarithmic y axis with powers of ten in plain text."""
+    axes.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
+    axes.yaxis.set_minor_formatter(lambda *_: "")
 
 
 def finish(figure: Figure, *, name: str, alt: str, caption: str) -> Plot:

@@ -24,6 +24,14 @@ def si(value: float | None, unit: str, *, digits: int = 3) -> str:
     return f"{_significant(rounded / 10.0**power, digits)} {_PREFIXES[power]}{unit}"
 
 
+def setting(value: float, unit: str) -> str:
+    """A value that was chosen, not computed, as it would be written by hand: ``0.2 V``, ``50 ps``."""
+    if unit == "V":
+        return f"{value:g} V"
+    number, _, prefixed = si(value, unit, digits=6).partition(" ")
+    return f"{float(number):g} {prefixed}"
+
+
 def tops(value: float | None) -> str:
     """A figure in TOPS/W."""
     return MISSING if value is None else f"{_significant(value, 3)} TOPS/W"

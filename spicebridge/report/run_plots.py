@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spicebridge.energy import Entry
 from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, decades, finish, legend, panels
-from spicebridge.report.quantity import count, percent, share, si
+from spicebridge.report.quantity import count, percent, setting, share, si
 from spicebridge.report.summary import ARMS
 from spicebridge.table import LookupTable
 
@@ -46,7 +46,7 @@ def accuracy_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
     if not said:
         return None
     axes.set(xlabel="epoch", ylabel=f"accuracy, {evaluated_on} images (%)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(x=0.01)
     legend(figure, axes, columns=3)
     return finish(
@@ -60,7 +60,7 @@ def accuracy_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
     )
 
 
-def energy_plot(entries: Iterable[Entry], *, per: int, name: str, what: str, unit: str) -> Plot | None:
+def energy_plot(entries: Iterable[Entry], *, per: int, name: str, what: str) -> Plot | None:
     """Where a ledger's energy goes: what was simulated, and what is cited, on one logarithmic axis.
 
     Args:
@@ -68,17 +68,15 @@ def energy_plot(entries: Iterable[Entry], *, per: int, name: str, what: str, uni
         per: how many images or updates share it.
         name: the plot's.
         what: ``one inference`` say.
-        unit: of the axis, ``pJ`` or ``fJ``.
     """
     rows = _rows(entries)
     if not rows or per < 1:
         return None
-    scale = {"pJ": 1e12, "fJ": 1e15}[unit] / per
     figure, (axes,) = panels(1, height=1.2 + 0.24 * len(rows))
     labels = [label for label, *_ in rows]
     for simulated, marker, face, said in ((True, "o", SERIES[0], "simulated"), (False, "D", "none", "cited")):
         at = [n for n, row in enumerate(rows) if row[2] is simulated]
-        values = [rows[n][1] * scale for n in at]
+        values = [rows[n][1] / per for n in at]
         if at:
             colour = SERIES[0] if simulated else SERIES[1]
             axes.plot(values, at, marker, color=colour, markerfacecolor=face, markersize=5.5, label=said)
@@ -93,11 +91,11 @@ def energy_plot(entries: Iterable[Entry], *, per: int, name: str, what: str, uni
                 color=INK,
             )
     axes.set_xscale("log")
-    low, high = min(row[1] for row in rows) * scale, max(row[1] for row in rows) * scale
-    axes.set_xlim(low / 2, high * 12)
-    axes.xaxis.set_major_locator(LogLocator(numticks=8))
-    decades(axes, "x")
-    axes.set(xlabel=f"energy of {what} ({unit})", yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))
+    axes.set_xlim(min(row[1] for row in rows) / per / 2, max(row[1] for row in rows) / per * 12)
+    axes.xaxis.set_major_locator(LogLocator(numticks=7))
+    axes.xaxis.set_major_formatter(lambda value, _: setting(value, "J"))
+    axes.xaxis.set_minor_formatter(lambda *_: "")
+    axes.set(xlabel=f"energy of {what} (J)", yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))
     axes.set_yticklabels(labels)
     axes.grid(visible=False, axis="x", which="minor")
     legend(figure, axes, columns=2)
@@ -145,12 +143,15 @@ def width_plot(update: Mapping[str, Any], table: LookupTable | None, *, v_write:
     for number, (direction, (width, pulses)) in enumerate(widths.items()):
         step = width[0] if len(width) < 2 else width[1] - width[0]
         edges = np.append(width - step / 2, width[-1] + step / 2)
-        style = {
-            "color": SERIES[number],
-            "label": direction_name(direction),
-            "linestyle": ("-", "--")[number % 2],
-        }
-        axes[0].stairs(100 * pulses / total, edges * 1e9, linewidth=1.4, **style)
+        colour, dash = SERIES[number], ("-", "--")[number % 2]
+        axes[0].stairs(
+            100 * pulses / total,
+            edges * 1e9,
+            linewidth=1.4,
+            color=colour,
+            linestyle=dash,
+            label=direction_name(direction),
+        )
         last = max(last, float(width[np.flatnonzero(pulses)[-1]] + step))
         middle = width[np.searchsorted(np.cumsum(pulses), pulses.sum() / 2)]
         said.append(
@@ -159,11 +160,11 @@ def width_plot(update: Mapping[str, Any], table: LookupTable | None, *, v_write:
         )
         if direction in curves:
             t_pulse, p_switch = curves[direction]
-            axes[1].plot(t_pulse * 1e9, p_switch, style["linestyle"], color=SERIES[number])
+            axes[1].plot(t_pulse * 1e9, p_switch, dash, color=colour)
     axes[0].set(ylabel="share of pulses (%)", xlim=(0, last * 1e9), ylim=(0, None))
     if curves:
         axes[1].set(yscale="log", ylim=(P_FLOOR, 1.5), ylabel="switching probability")
-        decades(axes[1], "y")
+        decades(axes[1])
     axes[-1].set_xlabel("pulse width (ns)")
     legend(figure, axes[0], columns=2)
     return finish(
@@ -190,7 +191,10 @@ def _curves(
 
 
 def by_law_share(update: Mapping[str, Any], table: LookupTable, *, v_write: float) -> str | None:
-    """The share of pulses whose probability no Monte Carlo run gave, in words; None where it cannot be told."""
+    """The share of pulses whose probability the Monte Carlo did not give, in words.
+
+    ``None`` where the table cannot tell: no ``route``, or no row at ``v_write``.
+    """
     data = table.data
     if "route" not in data or v_write not in data["v_write"].values:
         return None
@@ -204,14 +208,15 @@ def by_law_share(update: Mapping[str, Any], table: LookupTable, *, v_write: floa
 
 
 def mark(axes: Axes, text: str) -> None:
-    """A panel's name in its upper left corner."""
+    """A panel's name in its lower right corner, where rising curves leave room."""
     axes.annotate(
         text,
-        (0, 1),
+        (1, 0),
         xycoords="axes fraction",
-        xytext=(6, -6),
+        xytext=(-6, 6),
         textcoords="offset points",
-        va="top",
+        ha="right",
+        va="bottom",
         color=MUTED,
         fontsize=8.5,
     )

@@ -70,7 +70,7 @@ def _accuracy_card(said: Record) -> Html:
         f"paper: {theirs} % on {DATA_NAMES.get(data, data)}, another network" if theirs is not None else None
     )
     if said["paper"] and theirs is None:
-        beside = f"paper: none for {DATA_NAMES.get(data, data)}"
+        beside = f"paper: no figure for {DATA_NAMES.get(data, data)}"
     rows = [(name, percent(said[key], said[f"{key}_spread"])) for key, name in list(ARMS.values())[1:]]
     if said["accuracy"] is not None and said["baseline_accuracy"] is not None:
         rows.append(("to floating point", f"{said['accuracy'] - said['baseline_accuracy']:+.2f} points"))
@@ -144,7 +144,7 @@ def accuracy(record: Record, said: Record) -> Html:
     ]
     rows.append(
         [
-            "mean ± standard deviation",
+            "mean ± s.d.",
             *(percent(said[ARMS[arm][0]], said[f"{ARMS[arm][0]}_spread"]) for arm in ran),
         ]
     )
@@ -178,14 +178,12 @@ def energy(record: Record, said: Record) -> Html:
             per=int(feedforward["images"]) if feedforward else 0,
             name="feedforward-energy",
             what="one inference",
-            unit="pJ",
         ),
         energy_plot(
             ledgers.get("update", ()),
             per=int(update["updates"]) if update else 0,
             name="update-energy",
             what="one synapse's update in one step",
-            unit="fJ",
         ),
     )
     if drawn is None:
@@ -214,14 +212,14 @@ def _layers(layers: Sequence[Record]) -> Html:
     rows = (
         (
             layer["name"],
-            f"{layer['inputs']} × {layer['outputs']}",
+            f"{layer['inputs']} by {layer['outputs']}",
             str(layer["planes"]),
             si(layer["energy_per_op"], "J"),
             tops(layer["tops_per_watt"]),
         )
         for layer in layers
     )
-    head = ("", "inputs × outputs", "bit planes", "per operation", "efficiency")
+    head = ("", "inputs by outputs", "bit planes", "per operation", "efficiency")
     return join(
         [tag("h3", "Layers, array only"), table(head, rows, numbers=(1, 2, 3, 4), label="Energy by layer")]
     )

@@ -1,0 +1,368 @@
+"""The simulator and its worker processes: right waveforms, no stale ones, and failures told plainly."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spicebridge.deck import Deck, make_deck
+from spicebridge.errors import SpicebridgeError
+from spicebridge.project import netlists_folder
+from spicebridge.simulator import SimulationError, Waveforms
+from spicebridge.workers import Task, run_tasks, simulate
+
+pytestmark = pytest.mark.usefixtures("results")
+
+RC = """v1 in 0 pulse(0 1 0 1f 1f 1)
+r1 in out 1k
+c1 out 0 1p
+.tran 1p 5n 0 5p
+"""
+MTJ = """.control
+pre_osdi devices/stt_mtj.osdi
+.endc
+.model mtj stt_mtj {model}
+i1 0 a 1u
+n1 a 0 mtj {instance}
+.op
+"""
+
+
+def deck(text: str, name: str = "mine") -> Deck:
+    return make_deck(text, folder=netlists_folder(), name=name)
+
+
+def rc(number: int) -> Deck:
+    """An RC deck of its own: 1 kohm and a few ohm more charging 1 pF."""
+    return deck(RC.replace("1k", f"{1000 + number}"), name=f"rc{number}")
+
+
+def final(recorded: Waveforms) -> float:
+    return float(recorded["out"][-1])
+
+
+def failure(text: str) -> str:
+    """What a deck's failure says."""
+    with pytest.raises(SimulationError) as caught:
+        simulate(deck(text), time_limit=30)
+    return str(caught.value)
+
+
+# Waveforms
+
+
+def test_an_rc_circuit_charges_as_the_formula_says() -> None:
+    recorded = simulate(deck(RC + ".meas tran t_half when v(out)=0.5\n.meas tran v_max max v(out)"))
+    assert recorded.analysis == "tran"
+    assert recorded["time"][-1] == pytest.approx(5e-9)
+    assert recorded["v(out)"] == pytest.approx(1 - np.exp(-recorded["time"] / 1e-9), abs=2e-4)
+    started = recorded["time"] > 10e-15  # the source's edge of 1 fs is over
+    current = -np.exp(-recorded["time"] / 1e-9) / 1000
+    assert recorded["i(v1)"][started] == pytest.approx(current[started], abs=1e-6)
+    assert recorded.measures["t_half"] == pytest.approx(np.log(2) * 1e-9, rel=1e-4)
+    assert recorded.measures["v_max"] == pytest.approx(1 - np.exp(-5), rel=1e-4)
+    assert int(recorded.engine) >= 39
+
+
+def test_names_of_waveforms_are_found_in_any_case_and_a_wrong_one_is_refused() -> None:
+    recorded = simulate(deck("V1 IN 0 1\nR1 IN OUT 1k\nR2 OUT 0 3k\n.op"))
+    assert recorded["OUT"] == recorded["v(Out)"] == recorded.vectors["out"] == pytest.approx([0.75])
+    assert recorded["I(V1)"] == pytest.approx([-0.25e-3])
+    with pytest.raises(SpicebridgeError, match=r"no waveform 'nothere'\. Saved are: in, out, v1#branch\."):
+        recorded["nothere"]
+
+
+def test_each_kind_of_analysis_gives_its_waveforms() -> None:
+    circuit = "v1 in 0 dc 1 ac 1\nr1 in out 1k\nc1 out 0 1p\n"
+    dc = simulate(deck(f"{circuit}.dc v1 0 1 0.25"))
+    assert (dc.analysis, dc["out"].tolist()) == ("dc", pytest.approx([0, 0.25, 0.5, 0.75, 1.0]))
+    ac = simulate(deck(f"{circuit}.ac dec 10 1meg 10g"))
+    omega = 2 * np.pi * np.real(ac["frequency"])
+    assert ac.analysis == "ac"
+    assert ac["out"] == pytest.approx(1 / (1 + 1j * omega * 1e-9), rel=1e-6)
+
+
+def test_of_several_analyses_the_waveforms_are_the_last_ones() -> None:
+    several = simulate(
+        deck("v1 in 0 dc 1 ac 1\nr1 in out 1k\nc1 out 0 1p\n.op\n.ac dec 5 1k 1g\n.tran 10p 5n")
+    )
+    assert several.analysis == "tran"
+    assert several["time"][-1] == pytest.approx(5e-9)
+
+
+def test_a_measure_that_fails_is_nan_and_the_others_stand() -> None:
+    measures = (
+        ".meas tran never when v(out)=2",
+        ".meas tran late find v(out) at=1",
+        ".meas tran tau find v(out) at=1n",
+    )
+    recorded = simulate(deck(RC + "\n".join(measures)))
+    assert np.isnan(recorded.measures["never"])
+    assert np.isnan(recorded.measures["late"])
+    assert recorded.measures["tau"] == pytest.approx(1 - np.exp(-1), rel=1e-3)
+
+
+def test_notes_and_warnings_are_no_errors() -> None:
+    # Zero ohm makes ngspice warn, a floating node too; both run.
+    recorded = simulate(deck("v1 a 0 1\nr1 a 0 0\nr2 a b 1k\n.op"))
+    assert "Warning" in recorded.log
+    assert "Note" in recorded.log
+    assert recorded["b"] == pytest.approx([1.0])
+
+
+def test_a_compiled_model_is_loaded() -> None:
+    recorded = simulate(deck(MTJ.format(model="", instance="mz0=1")))
+    area = np.pi / 4 * 32e-9**2
+    assert recorded["a"] == pytest.approx([1e-6 * 5e-12 / area], rel=1e-3)
+    assert recorded["n1#mz"] == pytest.approx([1.0])
+
+
+# One process, many decks
+
+
+def test_a_bad_deck_after_a_good_one_raises_and_never_gives_stale_waveforms() -> None:
+    bad = [
+        "x1 out 0 nosuch",
+        "q1 a b c nomodel",
+        ".save v(nowhere)",
+        ".foobar",
+        "r9 out",
+        "r9 out 0 {nothing}",
+    ]
+    tasks = []
+    for number, line in enumerate(bad):
+        tasks += [Task(rc(number), final), Task(deck(f"{RC}{line}"), final)]
+    outcomes = dict(run_tasks(tasks, workers=1, time_limit=60))
+    for number in range(len(bad)):
+        tau = (1000 + number) * 1e-12
+        assert outcomes[2 * number] == pytest.approx(1 - np.exp(-5e-9 / tau), rel=1e-3)
+        assert isinstance(outcomes[2 * number + 1], SimulationError), bad[number]
+
+
+def test_a_failure_in_this_process_is_followed_by_right_results(tmp_path: Path) -> None:
+    """The same in one ngspice, without a new process between."""
+    script = f"""
+from pathlib import Path
+from spicebridge.deck import make_deck
+from spicebridge.simulator import SimulationError, ngspice
+rc = make_deck({RC!r}, folder=Path(), name="rc")
+before = ngspice().run(rc)["out"].tolist()
+for line in ("x1 out 0 nosuch", "r9 out", "d9 out 0 d\\n.model d d bogus=1", "foo bar", ".save v(nowhere)"):
+    try:
+        ngspice().run(make_deck({RC!r} + line, folder=Path(), name="bad"))
+    except SimulationError:
+        assert not ngspice().spent
+    else:
+        raise AssertionError(line)
+    assert ngspice().run(rc)["out"].tolist() == before
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+OPTIONS = (
+    ".options temp=100", ".temp 80", ".options gmin=1e-3", ".options reltol=0.1 abstol=1e-3",
+    ".options tnom=90", ".options method=gear", ".param is=3", ".csparam q={5}", ".nodeset v(b)=3",
+    ".ic v(b)=0.1", ".save v(a)",
+)  # fmt: skip
+
+
+def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
+    diode = "v1 a 0 0.7\nr1 a b 1k\nd1 b 0 dd\n.model dd d is=1e-14\n.op"
+    tasks = [Task(deck(diode), diode_voltage)]
+    for line in OPTIONS:
+        tasks += [Task(deck(f"{line}\n{diode}\n.save v(b)"), diode_voltage), Task(deck(diode), diode_voltage)]
+    outcomes = dict(run_tasks(tasks, workers=1, time_limit=60))
+    assert [outcomes[2 * index] for index in range(len(OPTIONS) + 1)] == [outcomes[0]] * (len(OPTIONS) + 1)
+    assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
+
+
+def diode_voltage(recorded: Waveforms) -> float:
+    return float(recorded["b"][0])
+
+
+def test_five_hundred_decks_in_one_process_hardly_grow_it() -> None:
+    outcomes = dict(run_tasks([Task(rc(number), peak_memory) for number in range(500)], workers=1))
+    grown = outcomes[499] - outcomes[20]
+    assert grown < 4.0, f"{grown:.1f} MB"
+
+
+def peak_memory(recorded: Waveforms) -> float:
+    """This process's peak resident memory, MB."""
+    import resource
+
+    assert len(recorded["time"]) > 900
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+# Failures told plainly
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("x1 out 0 nosuch", ["unknown subckt: x1 out 0 nosuch"]),
+        (
+            "d1 out 0 dd\n.model dd d is=1e-14 bogus=3",
+            [".model dd d is=1e-14 bogus=3", "unrecognized parameter (bogus)"],
+        ),
+        (
+            "m1 out out 0 0 nn w=1u l=1u bogus=1\n.model nn nmos level=1",
+            ["m1 out out 0 0 nn", "unknown parameter (bogus)"],
+        ),
+        ("d1 out 0 nomodel", ["d1 out 0 nomodel", "could not find a valid modelname"]),
+        ("r9 out 0 {nothing}", ["Undefined parameter [nothing]"]),
+        ("b1 x 0 v=nofunction(v(out))", ["no such function 'nofunction'"]),
+        ("v2 out 0 1\nv3 out 0 2", ["timestep too small"]),
+        (".meas tran x find v(nowhere) at=1n", ["no such vector as v(nowhere)"]),
+        (".foobar", [".foobar"]),
+        ("r9 out 0", ["'r9 out 0' is not a valid resistor instance line, ignored!"]),
+        ("v9 p 0 pwl(0 0 1n 1 0.5n 0)", ["v9 has non-increasing PWL time points"]),
+    ],
+)
+def test_a_failure_says_what_ngspice_said(lines: str, words: list[str]) -> None:
+    said = failure(RC + lines)
+    assert said.startswith("ngspice failed on mine")
+    for each in words:
+        assert each in said
+
+
+def test_a_deck_without_an_analysis_is_a_failure() -> None:
+    assert "No job (tran, ac, op etc.) defined" in failure("v1 a 0 1\nr1 a 0 1")
+    assert "No job (tran, ac, op etc.) defined" in failure("")
+
+
+def test_a_failure_names_the_parameter_values() -> None:
+    assert "ngspice failed on mine at c=2p, t_stop=5n." in failure(
+        ".param c=2p t_stop=5n\nv1 a 0 1\nr1 a b nosuch\nc1 b 0 {c}\n.tran 1p {t_stop}"
+    )
+
+
+def test_the_failed_deck_is_kept_at_the_printed_path_and_fails_there_too(ngspice_program: str) -> None:
+    said = failure(RC + "x1 out 0 nosuch")
+    kept = re.search(r"Deck kept: (\S+)   Replay: ngspice -b (\S+)$", said)
+    assert kept is not None
+    assert kept[1] == kept[2]
+    assert Path(kept[1]).is_file()
+    replay = subprocess.run([ngspice_program, "-b", kept[1]], capture_output=True, text=True, timeout=60)
+    assert "unknown subckt: x1 out 0 nosuch" in replay.stdout + replay.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "instance", "words"),
+    [
+        ("alpha=3", "", "parameter alpha = 3 of stt_mtj is out of range: from (0:1)"),
+        ("", "mz0=2", "parameter mz0 = 2 of stt_mtj is out of range: from [-1:1]"),
+        ("bogus=1", "", "unrecognized parameter (bogus)"),
+        ("", "bogus=1", "unknown parameter (bogus)"),
+    ],
+)
+def test_a_wrong_verilog_a_parameter_is_an_error_in_ngspices_words(
+    model: str, instance: str, words: str
+) -> None:
+    assert words in failure(MTJ.format(model=model, instance=instance))
+
+
+def test_an_error_travels_between_processes_whole() -> None:
+    import pickle
+
+    error = SimulationError("what happened", deck=rc(1), log="a line")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.deck, again.log) == ("what happened", rc(1), "a line")
+
+
+# Workers that die, hang or are given a measure that does not work
+
+
+def once(recorded: Waveforms, *, marker: str, how: str) -> float:
+    """Die or hang the first time, as a crash in mid-deck would; the second time all is well."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        always(recorded, how=how)
+    return final(recorded)
+
+
+def always(recorded: Waveforms, *, how: str) -> float:  # noqa: ARG001  # a measure is given the waveforms
+    if how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)
+    return 0.0
+
+
+class Bound:
+    """A measure with its arguments, which pickles."""
+
+    def __init__(self, measure: Any, **arguments: Any) -> None:
+        self.measure, self.arguments = measure, arguments
+
+    def __call__(self, recorded: Waveforms) -> Any:
+        return self.measure(recorded, **self.arguments)
+
+
+@pytest.mark.parametrize("how", ["die", "hang"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_lost_in_mid_deck_costs_no_deck(tmp_path: Path, how: str, workers: int) -> None:
+    measures = [final, Bound(once, marker=str(tmp_path / "marker"), how=how), final, final]
+    tasks = [Task(rc(number), measure) for number, measure in enumerate(measures)]
+    outcomes = dict(run_tasks(tasks, workers=workers, time_limit=5 if how == "die" else 2))
+    assert (tmp_path / "marker").exists()
+    expected = [1 - np.exp(-5e-9 / ((1000 + number) * 1e-12)) for number in range(4)]
+    assert [outcomes[number] for number in range(4)] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(("how", "words"), [("die", "ended with status -9"), ("hang", "ran past 1.5 s")])
+def test_a_deck_that_costs_two_workers_is_an_error_with_the_deck_kept(how: str, words: str) -> None:
+    tasks = [Task(rc(0), final), Task(rc(1), Bound(always, how=how)), Task(rc(2), final)]
+    outcomes = dict(run_tasks(tasks, workers=1, time_limit=1.5))
+    assert isinstance(outcomes[0], float)
+    assert isinstance(outcomes[2], float)
+    assert isinstance(outcomes[1], SimulationError)
+    said = str(outcomes[1])
+    assert f"ngspice did not finish rc1: it{'s process' if how == 'die' else ''} {words}, 2 times." in said
+    kept = re.search(r"Deck kept: (\S+) ", said)
+    assert kept is not None
+    assert Path(kept[1]).read_text() == rc(1).replayable()
+
+
+def test_a_deck_past_its_time_limit_is_stopped() -> None:
+    endless = deck("v1 in 0 sin(0 1 1g)\nr1 in out 1k\nc1 out 0 1p\n.tran 1p 1")
+    started = time.monotonic()
+    with pytest.raises(SimulationError, match=r"did not finish mine: it ran past 1 s, 2 times"):
+        simulate(endless, time_limit=1)
+    assert time.monotonic() - started < 15
+
+
+def test_a_measure_that_does_not_work_is_told_with_its_own_traceback() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)measuring rc0 failed.*ZeroDivisionError"):
+        dict(run_tasks([Task(rc(0), broken)], workers=1))
+
+
+def broken(recorded: Waveforms) -> float:
+    return len(recorded["out"]) / 0
+
+
+def test_a_missing_library_is_told_with_the_variable_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NGSPICE_LIBRARY_PATH", "/nowhere/libngspice.so")
+    with pytest.raises(SpicebridgeError, match=r"NGSPICE_LIBRARY_PATH names /nowhere/libngspice\.so"):
+        simulate(rc(0))
+
+
+def test_closing_the_iterator_stops_the_workers() -> None:
+    import multiprocessing
+
+    outcomes = run_tasks([Task(rc(number), final) for number in range(4)], workers=2)
+    next(outcomes)
+    outcomes.close()
+    assert multiprocessing.active_children() == []

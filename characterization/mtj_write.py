@@ -26,9 +26,11 @@ SEEDS_PER_POINT = 4096
 FOKKER_PLANCK, MONTE_CARLO = 0, 1
 # A sampled probability is kept where at least so many devices are on either side of it.
 ENOUGH = 25
+# Training lives in the lower tail, so more devices are watched there: until this share has switched.
+TAIL = 0.03
 T_EDGES = 0.5e-9  # s, the noiseless pulse whose edges are measured
 QUANTILES = (0.1, 0.5, 0.9)
-_SETTINGS = ("v_write", "t_step", "t_max", "first_seed", "v_sampled", "samples")
+_SETTINGS = ("v_write", "t_step", "t_max", "first_seed", "v_sampled", "samples", "tail_samples")
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,20 @@ class Row:
     """One (direction, v_write): Monte Carlo samples where there are any, and the deck's load line.
 
     Attributes:
-        first_passage: (samples,) in s, inf where it did not happen within ``watched``; empty if not sampled.
-        energy: (rail groups, widths) mean energy a branch had drawn by each pulse width, J.
         edges: ``leading`` and ``trailing`` energy in the (starting, final) state, J.
-        watched: how long the samples were watched, s; 0 if there are none.
+        first_passage: (samples,) in s, inf where it did not happen within ``watched``; empty if not sampled.
+        tail_passage: the same of the devices watched in the lower tail only, within ``tail_watched``.
+        energy: (rail groups, widths) mean energy a branch had drawn by each pulse width, J.
+        watched, tail_watched: how long the devices were watched, s; 0 if there are none.
     """
 
     line: LoadLine
     edges: Values
     first_passage: NDArray[np.float64]
+    tail_passage: NDArray[np.float64]
     energy: NDArray[np.float64]
     watched: float
+    tail_watched: float
 
 
 def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, list[Unit]]:
@@ -58,6 +63,7 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     if stray:
         raise DefinitionError(f"{definition.name}: v_sampled {stray} is not on the v_write axis {v_write}.")
     samples = _whole("samples", definition.sweep["samples"])
+    tail_samples = _whole("tail_samples", definition.sweep["tail_samples"], least=0)
     widths = _widths(number("t_step", definition.sweep["t_step"]), number("t_max", definition.sweep["t_max"]))
     cell, points = definition.cell, [(direction, v) for direction in DIRECTIONS for v in v_write]
 
@@ -71,23 +77,32 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     edges = dict(zip(points, static[len(points) :], strict=True))
 
     first = _whole("first_seed", definition.sweep["first_seed"])
-    write_units: dict[tuple[str, float], list[Unit]] = {
-        point: _write_units(cell, point, _watch(lines[point], widths), first, samples, widths)
-        for point in points
-        if point[1] in v_sampled
-    }
-    flat = [unit for units in write_units.values() for unit in units]
-    sampled = iter(engine.run(flat))
-    rows = {}
-    for point in points:
-        results = [next(sampled) for _ in write_units.get(point, [])]
-        rows[point] = Row(
+    sampled = [point for point in points if point[1] in v_sampled]
+    watch = {point: _watch(lines[point], widths, until=0.998) for point in sampled}
+    tail_watch = {point: _watch(lines[point], widths, until=TAIL) for point in sampled}
+    main_units, tail_units = {}, {}
+    for point in sampled:
+        seeds = device_seeds(first, *point, samples + tail_samples)
+        main_units[point] = _write_units(cell, point, watch[point], seeds[:samples], widths)
+        tail_units[point] = _write_units(cell, point, tail_watch[point], seeds[samples:], widths)
+    flat = [unit for units in (main_units, tail_units) for point in sampled for unit in units[point]]
+    results = iter(engine.run(flat))
+    main = {point: [next(results) for _ in main_units[point]] for point in sampled}
+    tail = {point: [next(results) for _ in tail_units[point]] for point in sampled}
+    rows = {
+        point: Row(
             line=lines[point],
             edges=edges[point],
-            first_passage=np.concatenate([[], *(each["first_passage"] for each in results)]),
-            energy=np.concatenate([np.empty((0, len(widths))), *(_padded(each, widths) for each in results)]),
-            watched=_watch(lines[point], widths) if results else 0.0,
+            first_passage=_passages(main.get(point, [])),
+            tail_passage=_passages(tail.get(point, [])),
+            energy=np.concatenate(
+                [np.empty((0, len(widths))), *(_padded(each, widths) for each in main.get(point, []))]
+            ),
+            watched=watch.get(point, 0.0),
+            tail_watched=tail_watch.get(point, 0.0),
         )
+        for point in points
+    }
     return _dataset(rows, v_write, widths), [*line_units, *edge_units, *flat]
 
 
@@ -110,14 +125,12 @@ def _write_units(
     cell: Cell,
     point: tuple[str, float],
     watch: float,
-    first: int,
-    samples: int,
+    seeds: Sequence[int],
     widths: NDArray[np.float64],
 ) -> list[Unit]:
     direction, v_write = point
-    seeds = device_seeds(first, direction, v_write, samples)
     units = []
-    for start in range(0, samples, DEVICES_PER_DECK):
+    for start in range(0, len(seeds), DEVICES_PER_DECK):
         batch = seeds[start : start + DEVICES_PER_DECK]
         deck = write_deck(cell, direction=direction, v_write=v_write, seeds=batch, t_stop=watch)
         arguments: dict[str, Any] = {
@@ -136,11 +149,15 @@ def _edge_unit(cell: Cell, direction: str, v_write: float) -> Unit:
     return Unit(deck, measure_edges, {"v_write": v_write, "v_gate": v_gate, "t_pulse": T_EDGES})
 
 
-def _watch(line: LoadLine, widths: NDArray[np.float64]) -> float:
-    """How long to watch a point's devices, s: till all but 0.2 % have switched, in whole half nanoseconds."""
-    enough = np.flatnonzero(line.switching_probability(widths) >= 0.998)
+def _watch(line: LoadLine, widths: NDArray[np.float64], *, until: float) -> float:
+    """How long to watch a point's devices, s: until that share should have switched, in whole half ns."""
+    enough = np.flatnonzero(line.switching_probability(widths) >= until)
     last = widths[enough[0]] if enough.size else widths[-1]
     return float(min(np.ceil(last / 0.5e-9 - 1e-6) * 0.5e-9, widths[-1]))
+
+
+def _passages(results: Sequence[Values]) -> NDArray[np.float64]:
+    return np.concatenate([np.empty(0), *(each["first_passage"] for each in results)])
 
 
 def _padded(values: Values, widths: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,9 +174,8 @@ def _dataset(
     variables = {}
     for name, (units, long_name, extra) in _QUANTITIES.items():
         last = "quantile" if name.startswith("latency") else "t_pulse"
-        inner = () if name == "n_samples" else (last,)
         values = np.array([[filled[direction, v][name] for v in v_write] for direction in DIRECTIONS])
-        variables[name] = ((*axes, *inner), values, {"units": units, "long_name": long_name, **extra})
+        variables[name] = ((*axes, last), values, {"units": units, "long_name": long_name, **extra})
     return xr.Dataset(
         variables,
         coords={
@@ -174,7 +190,7 @@ def _dataset(
 _QUANTITIES: dict[str, tuple[str, str, dict[str, str]]] = {
     "p_switch": ("1", "switching probability", {"scale": "log(-log)"}),
     "p_switch_se": ("1", "standard error of p_switch; NaN where not sampled", {}),
-    "n_samples": ("1", "devices simulated", {}),
+    "n_samples": ("1", "devices watched for so long", {}),
     "n_switched": ("1", "devices that switched within the pulse", {}),
     "p_fokker_planck": ("1", "p_switch by the Fokker-Planck route", {"scale": "log(-log)"}),
     "route": ("1", "which route gave p_switch", {"flag_meanings": "0 fokker_planck, 1 monte_carlo"}),
@@ -188,20 +204,22 @@ _QUANTITIES: dict[str, tuple[str, str, dict[str, str]]] = {
 def _fill(row: Row, widths: NDArray[np.float64]) -> dict[str, Any]:
     """A row's quantities over the pulse widths."""
     analytic = row.line.switching_probability(widths)
-    total = row.first_passage.size
-    watched = widths <= row.watched * (1 + 1e-9)
-    switched = np.array([np.count_nonzero(row.first_passage <= width) for width in widths])
-    sampled = watched & (switched >= ENOUGH) & (total - switched >= ENOUGH)
-    share = switched / max(total, 1)
+    total, switched = np.zeros(len(widths), int), np.zeros(len(widths), int)
+    for passage, watched in ((row.first_passage, row.watched), (row.tail_passage, row.tail_watched)):
+        seen = widths <= watched * (1 + 1e-9)
+        total += np.where(seen, passage.size, 0)
+        switched += np.where(seen, np.searchsorted(np.sort(passage), widths, side="right"), 0)
+    sampled = (switched >= ENOUGH) & (total - switched >= ENOUGH)
+    share = switched / np.maximum(total, 1)
     p_switch = np.where(sampled, share, analytic)
-    error = np.where(sampled, np.sqrt(share * (1 - share) / max(total, 1)), np.nan)
+    error = np.where(sampled, np.sqrt(share * (1 - share) / np.maximum(total, 1)), np.nan)
     energy, energy_se = _pulse_energy(row, p_switch, widths)
     latency, latency_se = _latency(row, analytic, widths)
     return {
         "p_switch": p_switch,
         "p_switch_se": error,
         "n_samples": total,
-        "n_switched": np.where(watched, switched, 0),
+        "n_switched": switched,
         "p_fokker_planck": analytic,
         "route": np.where(sampled, MONTE_CARLO, FOKKER_PLANCK),
         "energy": energy,
@@ -266,7 +284,7 @@ def _widths(step: float, stop: float) -> NDArray[np.float64]:
     return np.round(step * np.arange(1, round(stop / step) + 1), 15)
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise DefinitionError(f"{name} = {value!r} should be a whole number of at least 1.")
+def _whole(name: str, value: object, *, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise DefinitionError(f"{name} = {value!r} should be a whole number of at least {least}.")
     return value

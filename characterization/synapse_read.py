@@ -89,5 +89,5 @@ def _disturb(
                     direction = "ap_to_p" if drive > 0 else "p_to_ap"
                     if drive and mz == start_state(direction):
                         log_stay = log_stay + np.log1p(-np.minimum(flips[direction, v], 1 - 2.0**-53))
-                result[row, column, place] = -np.expm1(log_stay)
+                result[row, column, place] = 0.0 - np.expm1(log_stay)
     return result

@@ -51,9 +51,7 @@ def chain(record: Mapping[str, Any], tables: Mapping[str, LookupTable], netlists
     run = _run_link(record)
     figures = []
     if record.get("accuracy") is not None:
-        figures.append(
-            Link("figure", f"accuracy {record['accuracy']:.2f} %", sources=(run, *links.values()))
-        )
+        figures.append(Link("figure", f"accuracy {record['accuracy']:.2f} %", sources=(run, *links.values())))
     for block, label in (("feedforward", "feed-forward"), ("update", "update")):
         if record.get(block):
             stamped = dict.fromkeys(entry["source"]["digest"] for entry in record["ledgers"][block])
@@ -115,7 +113,9 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
         )
         for name, each in lineage.get("parameters", {}).items()
     )
-    decks = tuple(Link("deck", name, (f"digest {digest}",)) for digest, name in lineage.get("decks", {}).items())
+    decks = tuple(
+        Link("deck", name, (f"digest {digest}",)) for digest, name in lineage.get("decks", {}).items()
+    )
     return Link(
         "table",
         table.name,
@@ -131,7 +131,7 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
 
 
 def chain_text(links: Sequence[Link], *, decks: int = 4) -> str:
-    """Chains as indented text: a table that several figures share is told once, of many decks the first few."""
+    """Chains as indented text: what several figures share is told once, of many decks the first few."""
     told: set[str] = set()
     return "\n".join(line for link in links for line in _lines(link, 0, decks, told))
 

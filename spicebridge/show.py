@@ -31,7 +31,6 @@ def describe(table: LookupTable) -> dict[str, Any]:
 
     ``samples`` counts the stochastic devices simulated, ``simulations`` the decks.
     """
-    sampled = table.data.get("n_samples")
     return {
         "table": table.name,
         "digest": table.digest,
@@ -52,7 +51,7 @@ def describe(table: LookupTable) -> dict[str, Any]:
             }
             for name in table.quantities
         },
-        "samples": int(sampled.sum()) if sampled is not None else 0,
+        "samples": _devices(table),
         "simulations": len(table.lineage.get("decks", ())),
         "size": table.lineage.get("size"),
         "engine": table.origin.get("ngspice"),
@@ -170,6 +169,14 @@ def with_unit(value: float | None, unit: str) -> str:
 def measures_text(measures: Mapping[str, float]) -> str:
     """Results of ``.meas`` lines, one a line."""
     return "\n".join(f"  {name:<16} {value:.6g}" for name, value in measures.items())
+
+
+def _devices(table: LookupTable) -> int:
+    """Stochastic devices simulated: at each operating point, those watched for the shortest pulse."""
+    if "n_samples" not in table.quantities:
+        return 0
+    counted = table.data["n_samples"]
+    return int(counted.max("t_pulse").sum() if "t_pulse" in counted.dims else counted.sum())
 
 
 def _variable(table: LookupTable, quantity: str) -> xr.DataArray:

@@ -40,7 +40,8 @@ _HARMLESS = re.compile(
 )
 # Never harmless, not even in a warning: the deck that ran is not the deck that was meant.
 _ALTERED = re.compile(
-    r"unrecognized parameter|unknown parameter|\bignored\b|non-increasing pwl", re.IGNORECASE
+    r"unrecognized parameter|unknown parameter|not a valid \w+ instance line|non-increasing pwl",
+    re.IGNORECASE,
 )
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(

@@ -24,6 +24,7 @@ from spicebridge.simulator import SimulationError, Waveforms, ngspice
 # ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
 RUNS_PER_WORKER = 2000
 _ATTEMPTS = 2
+_READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -133,17 +134,20 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.connection.send(task)
 
-    def take(self) -> tuple[int, int, Any]:
-        """The position, attempt and outcome of what it was given."""
+    def take(self) -> tuple[int, int, Any] | None:
+        """The position, attempt and outcome of what it was given; None if it only now begins."""
         assert self._position is not None
         position = self._position
-        self._position = None
         try:
-            outcome, still_good = self.connection.recv()
+            said = self.connection.recv()
         except (EOFError, OSError):
             self._process.join(5)
-            self.spent = True
-            return position, self._attempt, _Lost(f"its process ended with status {self._process.exitcode}")
+            return self.give_up(f"its process ended with status {self._process.exitcode}")
+        if said == _READY:
+            self.started = time.monotonic()  # the time limit is the deck's, not the start of a process
+            return None
+        self._position = None
+        outcome, still_good = said
         self.spent = not still_good or self._runs >= RUNS_PER_WORKER
         return position, self._attempt, outcome
 
@@ -169,7 +173,8 @@ def _collect(pool: Sequence[_Worker], time_limit: float) -> list[tuple[_Worker, 
     busy = [worker for worker in pool if worker.busy]
     soonest = min(worker.started for worker in busy) + time_limit - time.monotonic()
     ready = wait([worker.connection for worker in busy], timeout=max(soonest, 0.0))
-    ended = [(worker, *worker.take()) for worker in busy if worker.connection in ready]
+    taken = [(worker, worker.take()) for worker in busy if worker.connection in ready]
+    ended = [(worker, *each) for worker, each in taken if each is not None]
     late = [worker for worker in busy if worker.busy and time.monotonic() - worker.started > time_limit]
     return ended + [(worker, *worker.give_up(f"it ran past {time_limit:g} s")) for worker in late]
 
@@ -187,6 +192,9 @@ def _lost_error(deck: Deck, lost: _Lost, attempts: int) -> SimulationError:
 def _serve(connection: Connection) -> None:
     """A worker's life: take a task, answer (outcome, fit for more), until the pipe closes or it is spent."""
     try:
+        with contextlib.suppress(SpicebridgeError):  # raised again, and told, for each task
+            ngspice()
+        connection.send(_READY)
         while True:
             task: Task = connection.recv()
             outcome: Any

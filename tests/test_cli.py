@@ -45,6 +45,8 @@ t_step = 50e-12
 t_max = 6e-9
 first_seed = 1
 samples = 18
+tail_samples = 0
+tail_samples = 0
 """
 TRAIN = ("train", "digits_ternary_mtj", "--seeds", "1", "--set", "epochs=2", "--set", "hidden=[24]")
 

@@ -1,5 +1,7 @@
 """The Fokker-Planck route against another solver, Kramers' law, and the deck's own Monte Carlo."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,16 +15,16 @@ DEVICES = 225
 
 
 def probability(
-    magnet: Macrospin, current: float, direction: str, times: NDArray[np.float64], **options: float
+    magnet: Macrospin, current: float, direction: str, times: NDArray[np.float64], **options: Any
 ) -> NDArray[np.float64]:
     def constant(z: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full_like(z, current)
 
-    return switching_probability(magnet, constant, direction=direction, times=times, **options)  # type: ignore[arg-type]
+    return switching_probability(magnet, constant, direction=direction, times=times, **options)
 
 
 def test_another_solver_gives_the_same_probabilities() -> None:
-    # Arm's mram_simulation_framework, Fokker-Planck at thermal stability 60 and 1.5 times the critical current,
+    # Arm's mram_simulation_framework, Fokker-Planck at thermal stability 60 and 1.5 critical currents,
     # time in units of (1 + alpha^2) / (alpha g0 h_k); spin efficiency independent of angle.
     magnet = Macrospin(32e-9, 1.2e-9, 1e6, 4.1e5, 0.01, 1e-4, 300.15)
     magnet = Macrospin(**{**vars(magnet), "temperature": 300.15 * magnet.stability / 60.0})
@@ -64,7 +66,7 @@ def test_probability_rises_with_time_and_current(direction: str) -> None:
         probability(SET_B, sign * over * SET_B.critical_current(direction), direction, times)
         for over in (0.5, 1.0, 1.5, 2.0, 3.0)
     ]
-    assert all(np.all(np.diff(curve) >= 0) and 0 <= curve[0] and curve[-1] <= 1 for curve in curves)
+    assert all(np.all(np.diff(curve) >= 0) and curve[0] >= 0 and curve[-1] <= 1 for curve in curves)
     assert np.all(np.diff(np.array(curves), axis=0) >= -1e-12)
 
 

@@ -119,14 +119,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     """The smallest ``mtj_write`` data with a sampled row and one that is not."""
     sweep = {
         "v_write": [0.45, 0.5], "t_step": 50e-12, "t_max": 6e-9, "first_seed": 1,
-        "v_sampled": [0.5], "samples": DEVICES,
+        "v_sampled": [0.5], "samples": DEVICES, "tail_samples": 27,
     }  # fmt: skip
     engine = Engine(store=tmp_path_factory.mktemp("store"), workers=2, version="test")
     return characterize(Definition("mtj_write", "mtj_write", "", Cell(), sweep, "quick"), engine)[0]
 
 
 def test_real_pulses_switch_and_cost_what_the_table_says(table: xr.Dataset) -> None:
-    """The table sums first passages, energy until the pulse's end and a trailing edge; here whole pulses run."""
+    """The table adds first passages, energy until the end and a trailing edge; here whole pulses run."""
     cell, v_write = Cell(), 0.5
     widths = {"ap_to_p": 1.6e-9, "p_to_ap": 2.6e-9}
     # Other devices than the table's, so that the two samples are independent.
@@ -156,7 +156,10 @@ def test_monte_carlo_and_fokker_planck_agree_where_both_fill_the_table(table: xr
     assert not bool(sampled.sel(v_write=0.45).any())
     off = np.abs(table["p_switch"] - table["p_fokker_planck"]).where(sampled, 0.0)
     assert bool((off <= allowed(table["p_fokker_planck"].values, DEVICES)).all())
-    assert bool((table["n_samples"].sel(v_write=0.5) == DEVICES).all())
+    counted = table["n_samples"].sel(v_write=0.5)
+    assert bool((counted.sel(t_pulse=0.5e-9, method="nearest") == DEVICES + 27).all())
+    assert bool((counted.sel(t_pulse=2.3e-9, method="nearest") == DEVICES).all())
+    assert bool((counted.sel(t_pulse=6e-9, method="nearest") == 0).all())
 
 
 def test_the_load_lines_energy_estimate_lies_below_that_of_a_stronger_drive(table: xr.Dataset) -> None:

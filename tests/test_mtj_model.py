@@ -13,9 +13,7 @@ from spicebridge.sweep import Unit
 from spicebridge.workers import simulate
 from tests.mtj_decks import HEAD, current_driven, magnetisations, run_all
 
-SET_B = Macrospin(
-    diameter=32e-9, t_free=1.2e-9, ms=1e6, h_k=4.1e5, alpha=0.01, pol=0.65, temperature=300.15
-)
+SET_B = Macrospin(diameter=32e-9, t_free=1.2e-9, ms=1e6, h_k=4.1e5, alpha=0.01, pol=0.65, temperature=300.15)
 
 
 def test_the_magnet_of_the_tests_is_parameter_set_b() -> None:
@@ -34,7 +32,7 @@ def test_a_noiseless_switch_takes_the_time_that_scipy_integrates(direction: str,
     simulated = first_passage(recorded["time"], recorded["n0#mz"])
 
     def slope(_: float, m: np.ndarray) -> np.ndarray:
-        # The implicit (Gilbert) form, solved as a linear system: not the explicit form the model is written in.
+        # The implicit (Gilbert) form, solved as a linear system: the model is written in the explicit one.
         a_j = hbar * SET_B.pol / (1 + SET_B.pol**2 * m[2]) * current
         a_j /= 2 * elementary_charge * mu_0 * SET_B.ms * SET_B.volume
         z = np.array([0.0, 0.0, 1.0])
@@ -65,7 +63,9 @@ def test_thermal_equilibrium_is_boltzmann() -> None:
 @pytest.mark.parametrize("mz", [-1.0, -0.4, 0.0, 0.7, 1.0])
 @pytest.mark.parametrize("bias", [-0.4, 0.05, 0.3])
 def test_resistance_follows_angle_and_bias(mz: float, bias: float) -> None:
-    deck = make_deck(f"{HEAD}v1 free 0 {bias}\nn1 free 0 mtj mz0={mz}\n.op", folder=netlists_folder(), name="r")
+    deck = make_deck(
+        f"{HEAD}v1 free 0 {bias}\nn1 free 0 mtj mz0={mz}\n.op", folder=netlists_folder(), name="r"
+    )
     card = model_parameters(deck, "mtj")
     r_p = card["ra"] / (np.pi / 4 * card["diameter"] ** 2)
     # At the poles this is TMR(V) = TMR0 / (1 + (V/Vh)^2); between them conductance goes with the cosine.
@@ -97,6 +97,11 @@ def test_a_seed_is_a_trajectory() -> None:
 
 def test_the_sign_of_the_current_chooses_the_state() -> None:
     strong = 3 * SET_B.critical_current("p_to_ap")
-    for current, mz0, end in ((strong, -0.99, 1), (-strong, 0.99, -1), (strong, 0.99, 1), (-strong, -0.99, -1)):
+    for current, mz0, end in (
+        (strong, -0.99, 1),
+        (-strong, 0.99, -1),
+        (strong, 0.99, 1),
+        (-strong, -0.99, -1),
+    ):
         recorded = simulate(current_driven([0], current=current, mz0=mz0, t_stop=6e-9))
         assert recorded["n0#mz"][-1] * end > 0.95

@@ -23,13 +23,13 @@ _CURRENT, _MZ = "i(v_ref)", "v(n.x_cell.n_mtj#mz)"
 
 @dataclass(frozen=True)
 class Sampled:
-    """One sampled curve: what ``devices`` did by each width, beside the oracle.
+    """One sampled curve: what the devices did by each width, beside the oracle.
 
     Attributes:
         v_write: in V.
         t_pulse: widths in s at which some, and not all, devices had switched.
         switched: how many had.
-        devices: how many were simulated.
+        devices: how many were watched for so long.
         oracle: the Fokker-Planck probability at these widths.
         tail: the width in s at which the oracle is closest to 2 %, how many had switched there, and how many
             the oracle expects.
@@ -39,7 +39,7 @@ class Sampled:
     v_write: float
     t_pulse: NDArray[np.float64]
     switched: NDArray[np.float64]
-    devices: int
+    devices: NDArray[np.float64]
     oracle: NDArray[np.float64]
     tail: tuple[float, int, float]
     used: NDArray[np.bool_]
@@ -62,13 +62,13 @@ def has_oracle(table: LookupTable) -> bool:
 def sampled_curves(table: LookupTable, direction: str) -> list[Sampled]:
     """The sampled voltages of one direction; of many, five."""
     data = table.data.sel(direction=direction)
-    voltages = [float(v) for v in data["v_write"].values if int(data["n_samples"].sel(v_write=v)) > 0]
+    voltages = [float(v) for v in data["v_write"].values if int(data["n_samples"].sel(v_write=v).max()) > 0]
     if len(voltages) > len(SERIES):
         voltages = [voltages[round(n)] for n in np.linspace(0, len(voltages) - 1, len(SERIES))]
     curves = []
     for voltage in voltages:
         row = data.sel(v_write=voltage)
-        devices = int(row["n_samples"])
+        devices = np.asarray(row["n_samples"].values, dtype=float)
         switched = np.asarray(row["n_switched"].values, dtype=float)
         seen = (switched > 0) & (switched < devices)
         oracle = np.asarray(row["p_fokker_planck"].values, dtype=float)
@@ -78,16 +78,22 @@ def sampled_curves(table: LookupTable, direction: str) -> list[Sampled]:
                 v_write=voltage,
                 t_pulse=np.asarray(row["t_pulse"].values, dtype=float)[seen],
                 switched=switched[seen],
-                devices=devices,
+                devices=devices[seen],
                 oracle=oracle[seen],
-                tail=(float(row["t_pulse"].values[two]), int(switched[two]), float(oracle[two] * devices)),
+                tail=(
+                    float(row["t_pulse"].values[two]),
+                    int(switched[two]),
+                    float(oracle[two] * devices[two]),
+                ),
                 used=np.asarray(row["route"].values == 1)[seen],
             )
         )
     return curves
 
 
-def wilson(switched: NDArray[np.float64], devices: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wilson(
+    switched: NDArray[np.float64], devices: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The 68 % Wilson interval of a binomial share: lower and upper end."""
     share = switched / devices
     centre = (share + 1 / (2 * devices)) / (1 + 1 / devices)
@@ -154,13 +160,9 @@ def _spread(curve: Sampled) -> NDArray[np.intp]:
     every = max(1, len(curve.t_pulse) // (2 * POINTS))
     kept, before = [0], 0
     for at in range(1, len(curve.t_pulse)):
-        rise = (curve.switched[at] - curve.switched[before]) / curve.devices
-        growth = curve.switched[at] / curve.switched[before]
-        if (
-            rise > 0.06
-            or (growth > 1.7 and curve.switched[at] < 0.2 * curve.devices)
-            or at - before > 6 * every
-        ):
+        share, last = (curve.switched[each] / curve.devices[each] for each in (at, before))
+        rise, growth = share - last, share / last
+        if rise > 0.06 or (growth > 1.7 and share < 0.2) or at - before > 6 * every:
             kept.append(at)
             before = at
     return np.array(kept if len(curve.t_pulse) else [], dtype=np.intp)

@@ -92,7 +92,9 @@ def _agreement(found: LookupTable, directions: Sequence[str]) -> Html | None:
             rows.append(
                 (
                     f"{direction_name(direction)}, {setting(curve.v_write, 'V')}",
-                    str(curve.devices),
+                    f"{curve.devices.min():.0f} to {curve.devices.max():.0f}"
+                    if curve.devices.min() < curve.devices.max()
+                    else f"{curve.devices.max():.0f}",
                     f"{worst[0]:.3f}" if worst else "none used",
                     f"{worst[0] / worst[1]:.1f}" if worst else "",
                     setting(width, "s"),
@@ -145,10 +147,31 @@ def reading(record: Record, tables: Sequence[LookupTable]) -> Html | None:
             "p",
             f"One synapse read at {setting(device['v_read'], 'V')} for {setting(device['t_read'], 's')}: the "
             "circuit multiplies the stored weight w by the activation x."
-            + (f" Trained networks store w = 0 as ({zero.upper().replace('_', ', ')})." if zero else ""),
+            + (f" Trained networks store w = 0 as ({zero.upper().replace('_', ', ')})." if zero else "")
+            + _disturb(found, device),
         ),
         tag("div", *parts, class_="plots"),
     )
+
+
+def _disturb(found: LookupTable, device: Record) -> str:
+    """How likely such a read is to flip an MTJ, at worst over states and activations."""
+    if "p_disturb" not in found.quantities:
+        return ""
+    worst = max(
+        float(
+            found.read(
+                "p_disturb",
+                state=state,
+                activation=activation,
+                v_read=device["v_read"],
+                t_read=device["t_read"],
+            )
+        )
+        for state in map(str, found.data["state"].values)
+        for activation in map(str, found.data["activation"].values)
+    )
+    return f" One read flips an MTJ with a probability of at most {worst:.1e} (Fokker-Planck)."
 
 
 def _read(found: LookupTable, quantity: str, unit: str, device: Record, state: str, activation: str) -> str:

@@ -1,0 +1,88 @@
+"""The tracked reference: tables made from the netlists of this checkout, records made from those tables."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from characterization.definition import available_definitions, load_definition
+from characterization.run import definition_of
+from spicebridge.lineage import changed_netlists
+from spicebridge.project import netlists_folder, reference_folder
+from spicebridge.table import LookupTable, load_table
+
+TABLES = sorted((reference_folder() / "tables").glob("*.h5"))
+RECORDS = sorted((reference_folder() / "runs").glob("*/record.json"))
+
+
+@pytest.fixture(params=TABLES, ids=lambda path: path.stem)
+def table(request: pytest.FixtureRequest) -> LookupTable:
+    return load_table(request.param)
+
+
+@pytest.fixture(params=RECORDS, ids=lambda path: path.parent.name)
+def record(request: pytest.FixtureRequest) -> dict[str, Any]:
+    path: Path = request.param
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_definition_has_its_reference_table_and_every_experiment_its_record() -> None:
+    assert [path.stem for path in TABLES] == available_definitions()
+    assert {path.parent.name for path in RECORDS} == {
+        "digits_ternary_mtj",
+        "digits_ternary_mtj_65nm",
+        "mnist_mlp_ternary_mtj",
+        "wine_ternary_mtj",
+    }
+
+
+def test_a_reference_table_is_of_this_checkouts_netlists_and_definition(table: LookupTable) -> None:
+    assert changed_netlists(table, netlists_folder()) == []
+    now, then = load_definition(table.name, size="full"), definition_of(table)
+    assert (now.cell, dict(now.sweep), now.procedure) == (then.cell, dict(then.sweep), then.procedure)
+
+
+def test_a_record_is_of_the_reference_tables(record: dict[str, Any]) -> None:
+    for named in record["tables"]:
+        path = reference_folder() / "tables" / f"{named['name']}.h5"
+        assert load_table(path).digest == named["digest"]
+    stamped = {entry["source"]["digest"] for lines in record["ledgers"].values() for entry in lines}
+    assert stamped - {""} == {named["digest"] for named in record["tables"]}
+
+
+def test_the_accuracies_are_what_was_asked_for() -> None:
+    records = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in RECORDS}
+    digits, mnist = records["digits_ternary_mtj"], records["mnist_mlp_ternary_mtj"]
+    assert len(digits["seeds"]) == 5
+    assert digits["accuracy"] >= digits["baseline_accuracy"] - 2
+    assert mnist["accuracy"] >= 96
+    assert mnist["accuracy"] >= mnist["ideal_accuracy"] - 1
+
+
+@pytest.mark.parametrize("name", ["mtj_write", "mtj_write_65nm"])
+def test_every_sampled_probability_agrees_with_the_fokker_planck_route(name: str) -> None:
+    data = load_table(reference_folder() / "tables" / f"{name}.h5").data
+    law = data["p_fokker_planck"].values
+    error = np.sqrt(law * (1 - law) / np.maximum(data["n_samples"].values, 1))
+    off = np.abs(data["p_switch"].values - law)
+    assert np.all(off <= np.maximum(3 * error, 0.03))
+
+
+def test_the_tail_where_training_lives_is_seen_in_the_decks_monte_carlo() -> None:
+    """At the widths where the law gives 0.1, 0.3 and 1 %, the devices that switched, over all curves."""
+    data = load_table(reference_folder() / "tables" / "mtj_write.h5").data
+    for wanted in (1e-3, 3e-3, 1e-2):
+        seen = expected = 0.0
+        for direction in data["direction"].values:
+            for v_write in data["v_write"].values:
+                row = data.sel(direction=direction, v_write=v_write)
+                at = int(np.argmax(row["p_fokker_planck"].values >= wanted))
+                seen += float(row["n_switched"][at])
+                expected += float(row["n_samples"][at] * row["p_fokker_planck"][at])
+        assert expected > 25
+        # Three binomial errors, and the 2 % in time that the step of the deck allows (10 % in the tail).
+        assert abs(seen - expected) <= 3 * np.sqrt(expected) + 0.1 * expected, (
+            f"{wanted}: {seen} of {expected}"
+        )

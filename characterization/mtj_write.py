@@ -111,6 +111,10 @@ def device_seeds(first: int, direction: str, v_write: float, samples: int) -> li
 
     Every millivolt and direction owns a block of 4096 numbers above ``first``.
     """
+    if abs(v_write * 1000 - round(v_write * 1000)) > 1e-6:
+        raise DefinitionError(
+            f"v_sampled {v_write} V is not a whole number of millivolts, by which seeds are allocated."
+        )
     block = 2 * round(v_write * 1000) + DIRECTIONS.index(direction)
     start = first + SEEDS_PER_POINT * block
     if samples > SEEDS_PER_POINT or start + samples >= 2**29:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -209,6 +211,7 @@ class _StoppedError(Exception):
 
 def _start_worker(device: SynapseDevice, dataset: Dataset, reports: Any, stop: Any) -> None:
     threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def report(progress: Progress) -> None:
         # Look before putting: once the run has failed nobody reads the reports, and a full pipe would block.
@@ -217,6 +220,14 @@ def _start_worker(device: SynapseDevice, dataset: Dataset, reports: Any, stop: A
         reports.put(progress)
 
     _worker.update(device=device, dataset=dataset, report=report)
+
+
+def _end_with_parent() -> None:
+    """A pool's workers outlive a parent that is killed, and wait for ever: end when it ends."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_worker(task: _Task) -> Outcome:

@@ -9,8 +9,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,6 @@ t_step = 50e-12
 t_max = 6e-9
 first_seed = 1
 samples = 18
-tail_samples = 0
 tail_samples = 0
 """
 TRAIN = ("train", "digits_ternary_mtj", "--seeds", "1", "--set", "epochs=2", "--set", "hidden=[24]")
@@ -460,6 +461,34 @@ def test_training_again_gives_the_same_record_whatever_the_workers(
     done(*TRAIN, "--workers", 1)
     assert summary(results) == summary(chain)
     monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(results))
+
+
+def test_a_sweep_killed_outright_resumes_to_the_same_table(tmp_path: Path, results: Path) -> None:
+    definition = tmp_path / "grid.toml"
+    definition.write_text(READ.replace("[0.2]", "[0.10, 0.15, 0.20, 0.25, 0.30]"))
+    words = [
+        sys.executable,
+        "-c",
+        "from spicebridge.cli import main; main()",
+        "characterize",
+        str(definition),
+    ]
+    sweep = subprocess.Popen([*words, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    points = results / "cache" / "points"
+    give_up = time.monotonic() + 60
+    while len(list(points.rglob("*.npz"))) < 2 and time.monotonic() < give_up:
+        time.sleep(0.01)
+    sweep.kill()
+    assert sweep.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    finished = {path: path.stat().st_mtime_ns for path in points.rglob("*.npz") if path.name[0] != "."}
+    assert not (results / "tables").exists()
+    resumed = done("characterize", definition, "--workers", 1)
+    assert "Written" in resumed.out
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    digest = load_table(results / "tables" / "grid.h5").digest
+    shutil.rmtree(points)
+    done("characterize", definition, "--workers", 2)
+    assert load_table(results / "tables" / "grid.h5").digest == digest
 
 
 def test_changing_the_damping_changes_the_report_and_trace_shows_why(

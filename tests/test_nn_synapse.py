@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from synthetic_tables import READ_ENERGY, near, read_table, write_table
 
 from nn.feedforward import count_activations, count_planes, count_states, feedforward_ledger
 from nn.network import build
 from nn.record import feedforward_block
 from nn.synapse import STATE_WEIGHTS, STATES, SynapseDevice, Synapses, branch_of_move, compile_device
 from spicebridge.errors import SpicebridgeError
+from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
 
 
 def device_with(zero: str = "auto", **changes: float) -> SynapseDevice:

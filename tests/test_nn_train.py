@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_tables import near, tables, write_table
 
 from nn.checkpoint import load_state
 from nn.experiment import Experiment, experiment_from, load_experiment
@@ -18,6 +17,7 @@ from nn.train import CHECKPOINTS, run
 from spicebridge.energy import ledger_from_json
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable
+from tests.synthetic_tables import near, tables, write_table
 
 SMALL: dict[str, Any] = {
     "name": "small",

@@ -10,7 +10,6 @@ from math import tanh
 import numpy as np
 import pytest
 from scipy.stats import chisquare
-from synthetic_tables import READ_ENERGY, near, read_table, write_table
 
 from nn.blind import blind_update
 from nn.counts import UpdateCounts
@@ -19,6 +18,7 @@ from nn.optimizer import adam
 from nn.synapse import SynapseDevice, Synapses, compile_device
 from nn.update import BLOCK, TanhUpdate, UpdateRule, pulsed_update
 from spicebridge.energy import merge
+from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
 
 STEEPNESS = 3.0
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_tables import gumbel_constants, write_table
 
 from spicebridge.energy import Source
 from spicebridge.sampler import PulseSampler, bin_centres, bin_of, compile_pulses, tabulate
 from spicebridge.table import TableError
+from tests.synthetic_tables import gumbel_constants, write_table
 
 STEP = 50e-12
 TABLE = write_table()

@@ -311,8 +311,7 @@ class Bound:
         return self.measure(recorded, **self.arguments)
 
 
-@pytest.mark.parametrize("how", ["die", "hang"])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("how", "workers"), [("die", 1), ("hang", 2)])
 def test_a_worker_lost_in_mid_deck_costs_no_deck(tmp_path: Path, how: str, workers: int) -> None:
     measures = [final, Bound(once, marker=str(tmp_path / "marker"), how=how), final, final]
     tasks = [Task(rc(number), measure) for number, measure in enumerate(measures)]

@@ -236,7 +236,7 @@ def test_a_table_says_how_to_make_it_again(tmp_path: Path) -> None:
 
 
 def test_every_device_of_a_table_has_a_seed_of_its_own() -> None:
-    voltages = [round(0.4 + 0.025 * step, 3) for step in range(9)]
+    voltages = [round(0.4 + 0.001 * step, 3) for step in range(9)]
     points = itertools.product(("ap_to_p", "p_to_ap"), voltages)
     seeds = [seed for direction, v in points for seed in device_seeds(1, direction, v, 900)]
     assert len(set(seeds)) == len(seeds) == 2 * 9 * 900
@@ -253,6 +253,8 @@ def test_seeds_that_do_not_fit_are_refused() -> None:
         device_seeds(1, "ap_to_p", 0.5, 4097)
     with pytest.raises(DefinitionError, match="do not fit the seeds of a table"):
         device_seeds(2**29 - 10, "ap_to_p", 0.5, 225)
+    with pytest.raises(DefinitionError, match="whole number of millivolts"):
+        device_seeds(1, "ap_to_p", 0.5004, 225)
 
 
 @pytest.mark.usefixtures("results")

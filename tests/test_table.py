@@ -81,8 +81,10 @@ def test_saving_replaces_the_earlier_file_and_leaves_nothing_else(tmp_path: Path
 
 def test_a_table_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
     make_table().save(tmp_path / "sheet.h5")
+    data = make_table().data.copy()
+    data["v"].attrs["long_name"] = {"not": "text"}
     with pytest.raises(TypeError):
-        make_table(lineage={"path": Path("x")}).save(tmp_path / "sheet.h5")
+        make_table(data=data).save(tmp_path / "sheet.h5")
     assert load_table(tmp_path / "sheet.h5").digest == make_table().digest
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.h5"]
 

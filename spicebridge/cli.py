@@ -210,7 +210,7 @@ def characterize(
         with _bar(definition.name, "sim") as show:
             engine = Engine(
                 store=cache_folder() / "points",
-                workers=workers or os.cpu_count() or 1,
+                workers=workers or _cores(),
                 version=engine_version,
                 progress=lambda done, total, show=show: show(done, total, ""),  # type: ignore[misc]  # bound now
             )
@@ -308,7 +308,7 @@ def train(
             folder=folder,
             seeds=numbers,
             arms=names,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or _cores(),
             progress=progress,
             data_folder=Path(data) if data else None,
             circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": _revision()},
@@ -402,7 +402,7 @@ def _replayed(digest: str, table: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as store, _bar(f"replay {table.name}", "sim") as show:
         engine = Engine(
             store=Path(store),
-            workers=os.cpu_count() or 1,
+            workers=_cores(),
             version=_engine_version(),
             progress=lambda done, total: show(done, total, ""),
         )
@@ -439,6 +439,11 @@ def _engine_version() -> str:
 
     probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=netlists_folder(), name="probe")
     return f"ngspice-{run(probe).engine}"
+
+
+def _cores() -> int:
+    """The cores this process may use; in a container that can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pairs(settings: tuple[str, ...]) -> dict[str, str]:

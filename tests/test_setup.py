@@ -147,7 +147,8 @@ def test_packages_are_those_of_the_tree_and_netlists_is_not_one() -> None:
     declared = {
         name.removesuffix("*") for name in PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
     }
-    assert declared == {path.parent.name for path in CHECKOUT.glob("[!.]*/__init__.py")}
+    packages = {path.parent.name for path in CHECKOUT.glob("[!.]*/__init__.py")}
+    assert declared == packages - {"tests"}
     folders = {path.parent for name in declared for path in (CHECKOUT / name).rglob("*.py")}
     assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
     assert "netlists" not in declared

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from math import tanh
 
 import numpy as np
@@ -229,7 +228,7 @@ def test_blind_pulses_at_the_ranges_end_cost_energy_and_change_nothing() -> None
 
 
 @pytest.mark.bench
-def test_bench_one_training_steps_update(record_property: Callable[[str, object], None]) -> None:
+def test_bench_one_training_steps_update() -> None:
     rng, shape = np.random.default_rng(0), (784, 256)
     rule, optimizer = RULES["table"], adam(shape, beta1=0.98, beta2=0.999)
     synapses = Synapses(rng.integers(-1, 2, shape).astype(np.int8), np.zeros(shape, np.bool_))
@@ -240,6 +239,13 @@ def test_bench_one_training_steps_update(record_property: Callable[[str, object]
         optimizer.increments(gradients[step % 8], rate=0.003, out=out)
         rule.apply(synapses, out, rng, counts)
     nanoseconds = (time.process_time() - started) / counts.updates * 1e9
-    record_property("nanoseconds per weight and step", nanoseconds)
-    sys.stdout.write(f"Adam, encoding, draw and energy count: {nanoseconds:.1f} ns per weight and step\n")
-    assert nanoseconds < 60  # 13 ns on an idle core; wide, since a shared machine is slower
+    buffer = np.empty(shape, np.float32)
+    started = time.process_time()
+    for _ in range(160):
+        rng.random(out=buffer, dtype=np.float32)
+    drawing = (time.process_time() - started) / counts.updates * 1e9
+    sys.stdout.write(
+        f"\nAdam, encoding, draw and energy count: {nanoseconds:.1f} ns per weight and step, "
+        f"{nanoseconds / drawing:.1f} times what drawing its two random numbers takes ({drawing:.1f} ns)\n"
+    )
+    assert nanoseconds < 20 * drawing

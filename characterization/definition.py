@@ -13,6 +13,7 @@ import numpy as np
 
 from circuits.cell import Cell, make_cell
 from spicebridge.errors import SpicebridgeError
+from spicebridge.settings import NAME_WORDS, is_name
 from spicebridge.table import check_axis
 
 _FOLDER = Path(__file__).parent / "tables"
@@ -60,7 +61,7 @@ def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None
         overrides: ``section.key`` to a value, such as ``cell.temperature``; a sweep's key in either section.
 
     Raises:
-        DefinitionError: unknown, unreadable, or with unknown sections or keys.
+        DefinitionError: unknown, unreadable, of a name no file can have, or with unknown sections or keys.
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
@@ -70,6 +71,8 @@ def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None
             + (f" Did you mean {near[0]}?" if near else "")
             + f" There are: {', '.join(available_definitions())}."
         )
+    if not is_name(path.stem):
+        raise DefinitionError(f"{path}: the table's name, {path.stem!r}, {NAME_WORDS}. Rename the file.")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

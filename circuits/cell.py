@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from PySpice.Spice.Netlist import Circuit
@@ -68,7 +69,19 @@ def make_cell(settings: Mapping[str, object]) -> Cell:
             raise DeckError(
                 f"cell {name} = {value!r} should be {'a name' if is_text else 'a positive number'}."
             )
+        if is_text and not re.fullmatch(r"[\w-]+", str(value)):
+            raise DeckError(f"cell {name} = {value!r} should be the plain name of a file in netlists.")
     return Cell(**settings)  # type: ignore[arg-type]  # checked above
+
+
+def require_positive(name: str, values: Sequence[float]) -> None:
+    """Refuse a drive or a time that is not above zero: a direction is a sign of e, never of u.
+
+    Raises:
+        DeckError: a value of zero or below.
+    """
+    if not all(_is_positive(value) for value in values):
+        raise DeckError(f"{name} = {list(values)} must all be above zero.")
 
 
 def _is_positive(value: object) -> bool:

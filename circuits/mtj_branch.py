@@ -1,4 +1,4 @@
-"""Decks of the 2T1MTJ branch: stochastic writing, its load line, its trailing edge.
+"""Decks of the 2T1MTJ branch: stochastic writing, its load line, its edges, half-selection.
 
 Every deck holds many independent branches, each with its own line drivers, on rails shared by a group; what
 the rails deliver is the energy.
@@ -26,6 +26,7 @@ from circuits.cell import (
 from spicebridge.deck import Deck
 from spicebridge.simulator import Waveforms
 
+LINES = ("u", "e")  # what alone is driven on a half-selected cell; u stands for u and ub
 GROUPS = 9  # rails to a deck: energies of whole groups give the standard error
 
 
@@ -78,6 +79,25 @@ def trailing_deck(cell: Cell, *, direction: str, v_write: float, t_pulse: float)
         circuit,
         cell,
         name=f"mtj_edges_{direction}_{v_write:g}V",
+        analysis=f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}",
+        save=saved,
+    )
+
+
+def half_select_deck(cell: Cell, *, direction: str, v_write: float, t_pulse: float) -> Deck:
+    """A noiseless pulse on two half-selected branches: on one only u and ub move, on the other only e."""
+    circuit = new_circuit(cell)
+    add_controls(circuit, t_pulse)
+    circuit.V("idle", "idle", circuit.gnd, "dc 0")
+    saved = []
+    for index, controls in enumerate((("ctl_u", "idle"), ("idle", "ctl_e"))):
+        saved += _rails(circuit, index, v_write, gate_sign(direction) * cell.v_gate)
+        _branch(circuit, cell, index, index, seed=0, mz0=start_state(direction), controls=controls)
+    end = T_START + t_pulse + T_SETTLE
+    return finish(
+        circuit,
+        cell,
+        name=f"mtj_half_select_{direction}_{v_write:g}V",
         analysis=f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}",
         save=saved,
     )
@@ -161,6 +181,13 @@ def measure_edges(
     return {"leading": at_end, "trailing": np.array([each[-1] for each in drawn]) - at_end}
 
 
+def measure_half_select(
+    recorded: Waveforms, *, v_write: float, v_gate: float
+) -> dict[str, NDArray[np.float64]]:
+    """``energy`` of a ``half_select_deck``, J, in the order of ``LINES``, shape (2,)."""
+    return {"energy": np.array([_energy(recorded, index, v_write, v_gate)[-1] for index in range(2)])}
+
+
 def measure_load_line(
     recorded: Waveforms, *, points: int, v_write: float, v_gate: float
 ) -> dict[str, NDArray[np.float64]]:
@@ -204,10 +231,18 @@ def _rails(circuit: Circuit, group: int, v_write: float, v_gate: float) -> list[
 
 
 def _branch(
-    circuit: Circuit, cell: Cell, index: int, group: int, *, seed: int, mz0: float, reference: str = "0"
+    circuit: Circuit,
+    cell: Cell,
+    index: int,
+    group: int,
+    *,
+    seed: int,
+    mz0: float,
+    reference: str = "0",
+    controls: tuple[str, str] = ("ctl_u", "ctl_e"),
 ) -> None:
-    """One branch with its three line drivers."""
-    for line, control in (("u", "ctl_u"), ("ub", "ctl_u"), ("e", "ctl_e")):
+    """One branch with its three line drivers; ``controls`` are those of (u and ub, e)."""
+    for line, control in (("u", controls[0]), ("ub", controls[0]), ("e", controls[1])):
         circuit.X(
             f"{line}{index}", "line_driver", f"{line}{index}", f"rail_{line}{group}", control, **cell.driver
         )

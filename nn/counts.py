@@ -51,11 +51,16 @@ class UpdateCounts:
             mine = self.pulses.setdefault(direction, np.zeros_like(histogram))
             mine += histogram
 
-    def ledger(self, device: SynapseDevice) -> EnergyLedger:
+    def ledger(self, device: SynapseDevice, *, siblings: bool) -> EnergyLedger:
         """The energy of these reads and pulses, from the device's tables.
 
         A read before an update is made at activation +1. A pulse counts at its own width, whether or not the
         device switches.
+
+        Args:
+            device: the compiled tables.
+            siblings: whether a pulsed branch's sibling, which shares its u lines, idles with its gate at
+                ground (it does unless both are pulsed blindly): what it draws is then counted too.
         """
         ledger = EnergyLedger()
         by_weight = device.energy_by_weight()[:, 2]
@@ -76,4 +81,13 @@ class UpdateCounts:
                 joules=float(histogram @ sampler.energy),
                 source=sampler.source,
             )
+            if siblings:
+                sent = int(histogram[1:].sum())
+                ledger.add(
+                    UPDATE,
+                    f"idle sibling, {sampler.direction}",
+                    events=sent,
+                    joules=sent * sampler.half_selected["u"],
+                    source=sampler.source,
+                )
         return ledger

@@ -6,17 +6,23 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from nn.data import LOADERS, Split
 from nn.encoding import ENCODINGS
 from spicebridge.errors import SpicebridgeError
+from spicebridge.settings import NAME_WORDS, is_name, parse_setting
 
 FOLDER = Path(__file__).parent / "experiments"
 ENCODING_NAMES = (*ENCODINGS, "blind")
+FINEST_STEP = 1e-13  # s: 100,000 widths in a table's 10 ns
+WIDEST_LAYER = 1_000_000
+MOST_WEIGHTS = 1_000_000_000  # between two hidden layers
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,8 @@ def _as_kind(value: Any, kind: str, what: str) -> Any:
     if kind == "int" and isinstance(value, int) and number:
         return value
     if kind == "float" and number:
-        return float(value)
+        with suppress(OverflowError):
+            return float(value)
     listed = isinstance(value, list | tuple) and {type(each) for each in value} <= {int}
     if kind == "tuple[int, ...]" and listed:
         return tuple(value)
@@ -198,6 +205,7 @@ def _check_ranges(experiment: Experiment, where: str) -> None:
         if not holds:
             raise SpicebridgeError(f"{where}: {key} = {getattr(experiment, key)!r} {words}.")
 
+    check(is_name(experiment.name), "name", NAME_WORDS)
     for key, allowed in (
         ("dataset", tuple(LOADERS)),
         ("encoding", ENCODING_NAMES),
@@ -216,7 +224,14 @@ def _check_ranges(experiment: Experiment, where: str) -> None:
         check(0 <= getattr(experiment, key) < 1, key, "must lie in [0, 1)")
     check(experiment.batch >= 2, "batch", "must be at least 2 (batch normalisation)")
     check(1 <= experiment.input_bits <= 8, "input_bits", "must lie in 1 .. 8")
-    check(all(width > 0 for width in experiment.hidden), "hidden", "must hold widths above zero")
+    check(experiment.timing_step >= FINEST_STEP, "timing_step", f"must be at least {FINEST_STEP:g} (s)")
+    hidden = experiment.hidden
+    fits = all(0 < width <= WIDEST_LAYER for width in hidden)
+    check(fits, "hidden", f"must hold widths of 1 to {WIDEST_LAYER:,}")
+    fits = all(before * after <= MOST_WEIGHTS for before, after in pairwise(hidden))
+    check(fits, "hidden", f"must not ask for more than {MOST_WEIGHTS:,} weights in a layer")
+    if experiment.split.seed < 0:
+        raise SpicebridgeError(f"{where}: split.seed = {experiment.split.seed} must not be negative.")
     seeds = experiment.seeds
     different = bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
     check(different, "seeds", "must be different and not negative")
@@ -227,15 +242,7 @@ def _override(settings: dict[str, Any], key: str, value: Any) -> None:
     place = settings.setdefault(section, {}) if section else settings
     if not isinstance(place, dict):
         raise SpicebridgeError(f"{section} is a setting, not a section, so {key} cannot be set.")
-    place[last] = _parsed(value) if isinstance(value, str) else value
-
-
-def _parsed(text: str) -> Any:
-    """A value as TOML reads it; bare words are text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    place[last] = parse_setting(value) if isinstance(value, str) else value
 
 
 def _nearest(name: str, names: tuple[str, ...]) -> str:

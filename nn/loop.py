@@ -139,7 +139,7 @@ def train_one(
                 "loss": loss,
                 "train_accuracy": correct / (steps_per_epoch * batch),
                 "test_accuracy": accuracy,
-                **epoch_events(counts, device),
+                **epoch_events(counts, device, siblings=experiment.encoding != "blind"),
             }
         )
         state.seconds += time.perf_counter() - started
@@ -185,11 +185,11 @@ def fresh_state(job: Job, device: SynapseDevice, dataset: Dataset) -> State:
     )
 
 
-def epoch_events(counts: UpdateCounts, device: SynapseDevice) -> dict[str, Any]:
+def epoch_events(counts: UpdateCounts, device: SynapseDevice, *, siblings: bool) -> dict[str, Any]:
     """An epoch's flips, and its pulses and reads with their energy (J) where the tables were used."""
     events: dict[str, Any] = {"flips": counts.flips}
     if counts.pulses:
-        ledger = counts.ledger(device)
+        ledger = counts.ledger(device, siblings=siblings)
         reads = int(counts.reads.sum())
         read_energy = sum(entry.joules for entry in ledger.entries if entry.action.startswith("read"))
         events |= {

@@ -1,7 +1,8 @@
 """Energies of what is not simulated: converters and digital arithmetic, each with its source, at 45 nm.
 
-Absent, and said so in the record: word-line and bit-line drivers, wires, memory for moments and activations,
-the random numbers of the dither, square root and division in Adam, and the gradient's own matrix products.
+Absent, and said so in the record: the line drivers' own gates and logic (the charge they move is simulated),
+wire beyond one cell's length, memory for moments and activations, the random numbers of the dither, square
+root and division in Adam, and the gradient's own matrix products.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ ADAM_MULTIPLICATIONS = 6
 ADAM_ADDITIONS = 3
 
 ABSENT = (
-    "word-line and bit-line drivers",
-    "wires",
+    "line drivers' own gates and logic",
+    "wire beyond one cell's length",
     "memory of moments and activations",
     "random numbers of the dither",
     "square root and division in Adam",

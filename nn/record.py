@@ -23,7 +23,9 @@ from spicebridge.energy import (
     merge,
     tops_per_watt,
 )
+from spicebridge.table import LookupTable
 
+TILE = 128  # synapses on a line, for the half-selected cells; assumed, an array size in common use
 ACCURACY_KEYS = {"table": "accuracy", "ideal": "ideal_accuracy", "float": "baseline_accuracy"}
 
 
@@ -33,6 +35,7 @@ def make_record(
     device: SynapseDevice,
     dataset: Dataset,
     *,
+    tables: Mapping[str, LookupTable],
     circumstances: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The record of a run.
@@ -42,6 +45,7 @@ def make_record(
         outcomes: the trained networks, at least one.
         device: the compiled tables.
         dataset: the images.
+        tables: the tables by the names the experiment gives them.
         circumstances: what does not bear on the values: git revision, command, wall time.
 
     Returns:
@@ -74,8 +78,13 @@ def make_record(
         },
         "device": describe_device(device),
         "tables": [
-            {"name": source.name, "digest": source.digest}
-            for source in (device.away.source, device.read_source)
+            {
+                "name": table.name,
+                "digest": table.digest,
+                "size": table.lineage.get("size"),
+                "samples": table.lineage.get("samples"),
+            }
+            for table in (tables[experiment.tables.write], tables[experiment.tables.read])
         ],
         "arms": arms,
     }
@@ -86,7 +95,7 @@ def make_record(
         record[ACCURACY_KEYS[name]] = arm["accuracy"]
     on_table = [outcome for outcome in outcomes if outcome.feedforward is not None]
     if on_table:
-        record |= _energy_blocks(on_table, device, dataset)
+        record |= _energy_blocks(on_table, device, dataset, siblings=experiment.encoding != "blind")
     record["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
     record["circumstances"] = dict(circumstances)
     return record
@@ -102,15 +111,19 @@ def describe_device(device: SynapseDevice) -> dict[str, Any]:
         "t_read": device.t_read,
         "zero": device.zero,
         "zero_state": device.zero_state,
+        "read_disturb": device.read_disturb,
+        "saturation": device.saturation,
     }
 
 
-def _energy_blocks(outcomes: Sequence[Outcome], device: SynapseDevice, dataset: Dataset) -> dict[str, Any]:
+def _energy_blocks(
+    outcomes: Sequence[Outcome], device: SynapseDevice, dataset: Dataset, *, siblings: bool
+) -> dict[str, Any]:
     reading = merge(outcome.feedforward for outcome in outcomes if outcome.feedforward is not None)
     counts = UpdateCounts()
     for outcome in outcomes:
         counts.add(outcome.counts)
-    updating = counts.ledger(device)
+    updating = counts.ledger(device, siblings=siblings)
     book_updates(updating, f"{UPDATE} periphery", updates=counts.updates, reads=int(counts.reads.sum()))
     shapes = [array.shape for name, array in outcomes[0].weights.items() if name.endswith(".weights")]
     images = len(dataset.test_labels) * len(outcomes)
@@ -178,7 +191,7 @@ def update_block(ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevi
     total = ledger.joules(UPDATE)
     operations = OPERATIONS_PER_UPDATE * counts.updates
     lines = [entry for entry in ledger.entries if entry.component == UPDATE]
-    pulse_energy = sum(entry.joules for entry in lines if entry.action.startswith("pulse"))
+    pulse_energy = total - sum(entry.joules for entry in lines if entry.action.startswith("read"))
     pulses, flips = counts.pulses_sent, counts.flips
     return {
         **_per_operation(total, operations),
@@ -199,11 +212,47 @@ def update_block(ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevi
             for sampler in (device.away, device.back)
             if sampler.direction in counts.pulses
         },
+        "half_selected": half_selected_block(total, counts, device),
         "with_periphery": {**_per_operation(ledger.joules(), operations), "absent": list(ABSENT)},
         "definition": (
             f"one synapse's update in one step = {OPERATIONS_PER_UPDATE} operations, flipped or not"
         ),
     }
+
+
+def half_selected_block(array: float, counts: UpdateCounts, device: SynapseDevice) -> dict[str, Any]:
+    """Update energy with what half-selected cells cost on tiles of ``TILE`` x ``TILE`` synapses.
+
+    Columns are written one after another: a column's gate lines open in four phases, for branch 1 or 2 and
+    for either direction, and toggle on all its cells; a pulse on a row's u lines is seen by all columns.
+
+    Args:
+        array: update energy of the pulsed synapses alone (J).
+        counts: what was read and pulsed.
+        device: the compiled tables.
+    """
+    extra = 0.0
+    for sampler in (device.away, device.back):
+        sent = int(counts.pulses.get(sampler.direction, np.zeros(1, np.int64))[1:].sum())
+        seen_on_u = sent * 2 * (TILE - 1)
+        opened = 2 * counts.updates - sent
+        extra += seen_on_u * sampler.half_selected["u"] + opened * sampler.half_selected["e"]
+    operations = OPERATIONS_PER_UPDATE * counts.updates
+    return {
+        "tile": TILE,
+        "u_line_energy": _mean_half_selected(device, "u"),
+        "e_line_energy": _mean_half_selected(device, "e"),
+        **_per_operation(array + extra, operations),
+        "definition": (
+            f"columns of {TILE} x {TILE} tiles written in turn, "
+            "their gates opened in four phases (branch, direction)"
+        ),
+    }
+
+
+def _mean_half_selected(device: SynapseDevice, line: str) -> float:
+    """Energy (J) of one pulse on a branch of which only ``line`` is driven, the mean of both directions."""
+    return (device.away.half_selected[line] + device.back.half_selected[line]) / 2
 
 
 def _per_operation(joules: float, operations: int) -> dict[str, Any]:

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from spicebridge.energy import Source
 from spicebridge.errors import SpicebridgeError
 from spicebridge.sampler import PulseSampler, compile_pulses
-from spicebridge.table import LookupTable
+from spicebridge.table import LookupTable, TableError
 
 STATES = ("ap_p", "ap_ap", "p_p", "p_ap")
 """The ``synapse_read`` table's categories (branch 1 first), in the order of the energy arrays here."""
+
+LEAST_SATURATION = 0.5
+"""A longest pulse that switches fewer devices than this is no saturating pulse at all."""
 
 STATE_WEIGHTS = (-1, 0, 0, 1)
 ACTIVATIONS = ("-1", "0", "1")
@@ -51,6 +54,8 @@ class SynapseDevice:
         read_energy: energy of one read (J), shape (4, 3): ``STATES`` by ``ACTIVATIONS``.
         v_read: read voltage (V).
         t_read: read duration (s).
+        read_disturb: probability that one read flips an MTJ, at worst over states and activations; None
+            where the table does not tell.
         read_source: the table that gave the read energies.
     """
 
@@ -60,12 +65,18 @@ class SynapseDevice:
     read_energy: NDArray[np.float64]
     v_read: float
     t_read: float
+    read_disturb: float | None
     read_source: Source
 
     @property
     def zero_state(self) -> str:
         """The canonical zero as a category of the read table."""
         return ZEROS[self.zero]
+
+    @property
+    def saturation(self) -> float:
+        """The lesser of the two directions' switching probabilities at the longest pulse, for whole steps."""
+        return float(min(self.away.p_switch[-1], self.back.p_switch[-1]))
 
     @property
     def ap_to_p(self) -> PulseSampler:
@@ -119,7 +130,7 @@ def compile_device(
         zero: ``weak``, ``strong``, or ``auto`` for the one whose reads at activation +-1 take less energy.
 
     Raises:
-        TableError: the tables do not hold the operating point.
+        TableError: the tables do not hold the operating point, or no pulse there that saturates.
         SpicebridgeError: an unknown ``zero``.
     """
     energy = np.array(
@@ -140,12 +151,34 @@ def compile_device(
     _, back = branch_of_move(1, -1, zero=zero)
     return SynapseDevice(
         zero=zero,
-        away=compile_pulses(write, direction=away, v_write=v_write, step=step),
-        back=compile_pulses(write, direction=back, v_write=v_write, step=step),
+        away=_saturating(compile_pulses(write, direction=away, v_write=v_write, step=step)),
+        back=_saturating(compile_pulses(write, direction=back, v_write=v_write, step=step)),
         read_energy=energy,
         v_read=v_read,
         t_read=t_read,
+        read_disturb=_read_disturb(read, v_read=v_read, t_read=t_read),
         read_source=Source(read.name, read.digest),
+    )
+
+
+def _saturating(pulses: PulseSampler) -> PulseSampler:
+    """The pulses, refused if the longest leaves too many devices as they were: whole steps rely on it."""
+    if pulses.p_switch[-1] < LEAST_SATURATION:
+        raise TableError(
+            f"table {pulses.source.name} ends at {pulses.width[-1]:g} s, where {pulses.direction} switches "
+            f"with P = {pulses.p_switch[-1]:.4f} only at {pulses.v_write:g} V. Whole steps need a pulse that "
+            "saturates: characterise a longer t_max, or write at a higher voltage."
+        )
+    return pulses
+
+
+def _read_disturb(read: LookupTable, *, v_read: float, t_read: float) -> float | None:
+    if "p_disturb" not in read.quantities:
+        return None
+    return max(
+        float(read.read("p_disturb", state=state, activation=activation, v_read=v_read, t_read=t_read))
+        for state in STATES
+        for activation in _activation_names(read)
     )
 
 

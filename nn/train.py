@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,10 @@ def run(
         outcomes,
         device,
         dataset,
+        tables=tables,
         circumstances={
             **(circumstances or {}),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "workers": workers,
             "wall_seconds": time.perf_counter() - started,
         },

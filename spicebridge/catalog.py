@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def available_runs() -> dict[str, Path]:
 
 
 def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
-    """A run's record: ``latest`` (the newest working run, else a reference one), or an experiment's name.
+    """A run's record: ``latest`` (the newest working run, else the last reference), or an experiment's name.
 
     ``also`` are other names that would have been right here, for the advice on a misspelt one.
 
@@ -86,9 +86,7 @@ def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
     """
     known = available_runs()
     if name == "latest":
-        working = [path for path in known.values() if path.is_relative_to(results_folder() / "runs")]
-        candidates = working or list(known.values())
-        path = max(candidates, key=lambda each: each.stat().st_mtime, default=None)
+        path = _latest(known)
         advice = "Train one with: spicebridge train digits_ternary_mtj."
     else:
         path = known.get(name)
@@ -106,3 +104,24 @@ def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
             f"{path} is not a readable run record ({type(error).__name__}). Delete it and train again."
         ) from error
     return record
+
+
+def _latest(known: Mapping[str, Path]) -> Path | None:
+    """The record written last of the working ones; without one, the reference that finished last.
+
+    A checkout gives tracked files times in no order, so a reference record says itself when it was made.
+    Of records from the same time it is the first by name.
+    """
+    runs = [known[name] for name in sorted(known)]
+    working = [path for path in runs if path.is_relative_to(results_folder() / "runs")]
+    if working:
+        return max(working, key=lambda path: path.stat().st_mtime)
+    return max(runs, key=_finished, default=None)
+
+
+def _finished(path: Path) -> str:
+    """When a record says that its run ended (ISO 8601, UTC); empty if it does not say."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["circumstances"]["finished"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

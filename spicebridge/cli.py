@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from spicebridge.errors import SpicebridgeError
 
+SATURATED = 0.999  # below this share, a run says that its longest pulse does not saturate
 SIZE_HELP = "Quick: a minute or less, for a first look. Full: what the reference tables hold."
 
 
@@ -66,7 +67,7 @@ def doctor(as_json: bool) -> None:
         ngspice = found["ngspice"]
         click.echo(f"ngspice     {ngspice['version'] or 'none'}   {ngspice['library'] or ''}")
         click.echo(f"simulates   {_yes(ngspice['simulates'])}")
-        click.echo(f"OSDI        {_yes(ngspice['osdi'])}")
+        click.echo(f"OSDI        {'not tried' if ngspice['osdi'] is None else _yes(ngspice['osdi'])}")
         click.echo(f"compiler    {found['compiler'] or 'none'}")
         for problem in found["problems"]:
             click.echo(f"problem     {problem}")
@@ -198,15 +199,16 @@ def characterize(
     from characterization.run import make_table
     from spicebridge.catalog import table_path
     from spicebridge.project import cache_folder, reference_folder
+    from spicebridge.settings import parse_setting
     from spicebridge.show import table_text
     from spicebridge.sweep import Engine
 
-    overrides = {key: _value(text) for key, text in _pairs(settings).items()}
+    overrides = {key: parse_setting(text) for key, text in _pairs(settings).items()}
     definitions = [
         load_definition(name, size="quick" if quick else "full", overrides=overrides) for name in names
     ]
     engine_version = _engine_version()
-    for definition in definitions:
+    for given, definition in zip(names, definitions, strict=True):
         with _bar(definition.name, "sim") as show:
             engine = Engine(
                 store=cache_folder() / "points",
@@ -215,11 +217,19 @@ def characterize(
                 progress=lambda done, total, show=show: show(done, total, ""),  # type: ignore[misc]  # bound now
             )
             table = make_table(definition, engine)
-        folder = reference_folder() / "tables" if reference else None
-        path = folder / f"{table.name}.h5" if folder else table_path(table.name)
+        tracked = reference_folder() / "tables" / f"{table.name}.h5"
+        path = tracked if reference else table_path(table.name)
         table.save(path)
         click.echo(table_text(table))
         click.echo(f"Written: {path}\n")
+        made = [f"made from {given}"] if given.endswith(".toml") else []
+        made += [f"made with {', '.join(settings)}"] if settings else []
+        if made and path != tracked and tracked.is_file():
+            click.echo(
+                f"Note: {' and '.join(made)}; train reads it instead of the reference until it is deleted: "
+                f"{path}",
+                err=True,
+            )
 
 
 @main.command()
@@ -277,9 +287,11 @@ def train(
     from spicebridge.catalog import find_table, run_folder
     from spicebridge.lineage import changed_netlists
     from spicebridge.project import netlists_folder, reference_folder
-    from spicebridge.report import text_report
 
-    chosen = load_experiment(experiment, overrides=_pairs(settings))
+    overrides: dict[str, Any] = dict(_pairs(settings))
+    if seeds is not None:
+        overrides["seeds"] = _seeds(seeds)
+    chosen = load_experiment(experiment, overrides=overrides)
     tables = {name: find_table(name) for name in (chosen.tables.write, chosen.tables.read)}
     for name, table in tables.items():
         if changed := changed_netlists(table, netlists_folder()):
@@ -289,8 +301,7 @@ def train(
                 err=True,
             )
     names = [arm.strip() for arm in arms.split(",")]
-    numbers = _seeds(seeds) if seeds else None
-    networks = len(names) * len(numbers or chosen.seeds)
+    networks = len(names) * len(chosen.seeds)
     with _bar(chosen.name, "epoch") as show:
         done = 0
 
@@ -306,15 +317,21 @@ def train(
             chosen,
             tables,
             folder=folder,
-            seeds=numbers,
             arms=names,
             workers=workers or _cores(),
             progress=progress,
             data_folder=Path(data) if data else None,
             circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": _revision()},
         )
-    click.echo(text_report(record))
-    click.echo(f"Written: {folder / 'record.json'}")
+    saturation = record["device"]["saturation"]
+    if saturation < SATURATED:
+        click.echo(
+            f"Note: the longest pulse of {chosen.tables.write} switches with P = {saturation:.4f} only, so "
+            "that whole weight steps can fail. A longer t_max in the table mends it.",
+            err=True,
+        )
+    click.echo(_headline(record))
+    click.echo(f"Written: {folder / 'record.json'}   All of it: spicebridge report {chosen.name}")
 
 
 @main.command()
@@ -327,8 +344,9 @@ def report(run: str, as_json: bool) -> None:
 
     Example: spicebridge report digits_ternary_mtj
     """
+    from characterization.run import definition_of
+    from circuits.example_write import example_write
     from spicebridge.catalog import find_record, tables_by_digest
-    from spicebridge.deck import read_deck
     from spicebridge.files import write_text
     from spicebridge.lineage import chain
     from spicebridge.project import netlists_folder, results_folder
@@ -340,11 +358,15 @@ def report(run: str, as_json: bool) -> None:
         _print_json(summary(record))
         return
     tables = tables_by_digest()
+    written = tables.get(record["tables"][0]["digest"])
+    example = (
+        example_write(definition_of(written).cell, v_write=record["device"]["v_write"]) if written else None
+    )
     page = html_report(
         record,
         tables=tables,
         chain=chain(record, tables, netlists_folder()),
-        write=run_deck(read_deck(netlists_folder() / "mtj_write.cir")),
+        write=run_deck(example) if example else None,
     )
     path = results_folder() / "reports" / f"{record['experiment']}.html"
     write_text(path, page)
@@ -391,30 +413,39 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
 
 
 def _replayed(digest: str, table: Any) -> dict[str, Any]:
-    """A table simulated again from its lineage, in a store of its own, and whether its digest is the same."""
-    import tempfile
-
-    from characterization.run import definition_of, make_table
-    from spicebridge.sweep import Engine
+    """Whether a table, simulated again from its lineage, has the same digest."""
+    from characterization.replay import replay
 
     if table is None:
         return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
-    with tempfile.TemporaryDirectory() as store, _bar(f"replay {table.name}", "sim") as show:
-        engine = Engine(
-            store=Path(store),
+    with _bar(f"replay {table.name}", "sim") as show:
+        return replay(
+            table,
             workers=_cores(),
             version=_engine_version(),
             progress=lambda done, total: show(done, total, ""),
         )
-        again = make_table(definition_of(table), engine)
-    same = again.digest == digest
-    outcome = "the same digest" if same else f"digest {again.digest[:12]}, recorded {digest[:12]}"
-    if not same and again.lineage == table.lineage:
-        outcome += " (the same decks; another ngspice or machine may round otherwise)"
-    elif not same:
-        changed = [key for key in table.lineage if table.lineage[key] != again.lineage.get(key)]
-        outcome += f" (changed: {', '.join(changed)})"
-    return {"table": table.name, "same": same, "outcome": outcome}
+
+
+def _headline(record: dict[str, Any]) -> str:
+    """A run's accuracies and TOPS/W, a line each; "not run" for what was not trained."""
+    from spicebridge.report import summary
+    from spicebridge.report.quantity import percent, tops
+
+    said = summary(record)
+    accuracies = [
+        f"{words} {percent(said[key], said[f'{key}_spread'])}"
+        for words, key in (
+            ("on the tables", "accuracy"),
+            ("ideal tanh", "ideal_accuracy"),
+            ("float", "baseline_accuracy"),
+        )
+    ]
+    energies = [
+        f"{words} {tops((said[key] or {}).get('tops_per_watt'))}"
+        for words, key in (("feed-forward", "feedforward"), ("update", "update"))
+    ]
+    return f"accuracy {', '.join(accuracies)}\n{', '.join(energies)}"
 
 
 @contextmanager
@@ -456,16 +487,6 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
-def _value(text: str) -> Any:
-    """A setting as TOML reads it; a bare word is text."""
-    import tomllib
-
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def _seeds(text: str) -> list[int]:
     try:
         return [int(each) for each in text.split(",")]
@@ -474,18 +495,20 @@ def _seeds(text: str) -> list[int]:
 
 
 def _revision() -> str | None:
-    """The checkout's git revision, with a mark if it has changes; None outside git."""
-    here = Path(__file__).parent
+    """The checkout's git revision, with a mark if its code has changes; None outside git."""
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent.parent
+        told = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
+        return told.stdout.strip()
+
     try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-        )
-    except OSError:
+        revision = git("rev-parse", "--short=12", "HEAD")
+        # Results are what the revision is written into, so they do not count as changes.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+    except (OSError, subprocess.CalledProcessError):
         return None
-    return told.stdout.strip() or None
+    return f"{revision}-dirty" if changed else revision
 
 
 def _check_plot(path: Path | None) -> None:

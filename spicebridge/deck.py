@@ -81,7 +81,7 @@ class Deck:
         """The same deck with top-level ``.param`` values replaced.
 
         Raises:
-            DeckError: a name the deck does not define.
+            DeckError: a name the deck does not define, or a value that is not one line of text.
         """
         known = self.parameters
         unknown = [name for name in values if name.lower() not in known]
@@ -89,6 +89,9 @@ class Deck:
             raise DeckError(
                 f"{self.name} has no .param {', '.join(unknown)}. It has: {', '.join(known) or 'none'}."
             )
+        for name, value in values.items():
+            if isinstance(value, str) and value.splitlines() != [value]:
+                raise DeckError(f"{self.name}: {name} = {value!r} must be one line, and not empty.")
         new = {name.lower(): value for name, value in values.items()}
         lines = []
         depth = 0
@@ -286,6 +289,13 @@ def _read(path: Path, includer: str | None) -> str:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         where = f", included by {includer}" if includer else ""
         raise DeckError(f"cannot read netlist {path}{where}: {reason}.") from error
+
+
+def netlist_digest(path: Path) -> str:
+    """SHA-256 of a netlist file's canonical lines, or of a Verilog-A source as it stands."""
+    text = _read(path, None)
+    content = text if path.suffix == ".va" else "\n".join(_logical_lines(text))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def model_parameters(deck: Deck, model: str) -> Mapping[str, float]:

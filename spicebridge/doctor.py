@@ -8,8 +8,9 @@ from typing import Any
 
 from spicebridge.deck import make_deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.files import replacing
 from spicebridge.ngspice_library import find_ngspice_library
-from spicebridge.project import netlists_folder
+from spicebridge.project import cache_folder, netlists_folder
 from spicebridge.workers import simulate
 
 _RC = """
@@ -34,8 +35,8 @@ def examine() -> dict[str, Any]:
     """What works here.
 
     Returns:
-        ``ok``; ``ngspice`` with ``version``, ``library``, ``binary``, ``simulates`` and ``osdi``;
-        ``compiler``; ``problems``, a sentence for each thing that does not work.
+        ``ok``; ``ngspice`` with ``version``, ``library``, ``binary``, ``simulates`` and ``osdi`` (None if it
+        could not be tried); ``compiler``; ``problems``, a sentence for each thing that does not work.
     """
     problems: list[str] = []
     ngspice: dict[str, Any] = {
@@ -43,7 +44,7 @@ def examine() -> dict[str, Any]:
         "library": None,
         "binary": shutil.which("ngspice"),
         "simulates": False,
-        "osdi": False,
+        "osdi": None,
     }
     try:
         ngspice["library"] = find_ngspice_library()
@@ -52,6 +53,8 @@ def examine() -> dict[str, Any]:
         ngspice["simulates"] = abs(recorded.measures["v1"] - (1 - math.exp(-1))) < 1e-3
         if not ngspice["simulates"]:
             problems.append(f"an RC circuit charged to {recorded.measures['v1']:.4f} V, not 0.6321 V.")
+        _try_writing()
+        ngspice["osdi"] = False
         resistance = simulate(make_deck(_MTJ, folder=netlists_folder(), name="doctor_mtj"), time_limit=60)
         ngspice["osdi"] = 0.05 < float(resistance["free"][0]) < 0.07
         if not ngspice["osdi"]:
@@ -62,3 +65,16 @@ def examine() -> dict[str, Any]:
     if compiler is None:
         problems.append("there is no C compiler 'cc' on the PATH; Verilog-A models need one (Debian: gcc).")
     return {"ok": not problems, "ngspice": ngspice, "compiler": compiler, "problems": problems}
+
+
+def _try_writing() -> None:
+    """Raise SpicebridgeError if compiled models cannot be kept, which says nothing about ngspice."""
+    probe = cache_folder() / "models" / "doctor"
+    try:
+        with replacing(probe):
+            pass
+    except SpicebridgeError as error:
+        raise SpicebridgeError(
+            f"results cannot be kept: {error} SPICEBRIDGE_RESULTS may name another folder."
+        ) from error
+    probe.unlink()

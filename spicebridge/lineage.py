@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spicebridge.deck import netlist_digest
 from spicebridge.table import LookupTable
 
 
@@ -87,7 +87,11 @@ def table_chain(table: LookupTable, netlists: Path) -> Link:
 def changed_netlists(table: LookupTable, netlists: Path) -> list[str]:
     """Files that no longer are what the table was made from."""
     recorded = table.lineage.get("netlists", {})
-    return [file for file, digest in recorded.items() if _digest(netlists / file) != digest]
+    return [
+        file
+        for file, digest in recorded.items()
+        if not (netlists / file).is_file() or netlist_digest(netlists / file) != digest
+    ]
 
 
 def _table_link(table: LookupTable, netlists: Path) -> Link:
@@ -97,7 +101,7 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
         Link(
             "netlist",
             file,
-            (f"SHA-256 {digest}", *(["changed since this table was made"] if file in changed else [])),
+            (f"digest {digest}", *(["changed since this table was made"] if file in changed else [])),
         )
         for file, digest in lineage.get("netlists", {}).items()
     )
@@ -163,7 +167,3 @@ def _settings_text(settings: Mapping[str, Any]) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     return ", ".join(f"{key} {said(value)}" for key, value in settings.items())
-
-
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

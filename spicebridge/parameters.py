@@ -29,14 +29,14 @@ def read_parameter_set(path: Path) -> dict[str, SourcedValue]:
     """The parameters of a set's ``.model`` card, by name.
 
     Raises:
-        SpicebridgeError: no such file, or a value without unit and source.
+        SpicebridgeError: no such file, a value without unit and source, or a name given twice.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise SpicebridgeError(f"cannot read parameter set {path}: {reason}.") from error
-    values = {}
+    values: dict[str, SourcedValue] = {}
     for number, line in enumerate(lines, start=1):
         stripped = line.strip()
         if not (stripped.startswith("+") or (stripped.lower().startswith(".model") and "=" in stripped)):
@@ -47,5 +47,8 @@ def read_parameter_set(path: Path) -> dict[str, SourcedValue]:
                 f"{path.name}:{number}: a parameter needs the form '+ name=value ; unit | source', "
                 f"the source being a citation or 'assumed'. Found: {stripped}"
             )
+        # ngspice reads names in any case, and takes the last of two.
+        if match[1].lower() in {name.lower() for name in values}:
+            raise SpicebridgeError(f"{path.name}:{number}: {match[1]} is given twice. Keep one of them.")
         values[match[1]] = SourcedValue(parse_number(match[2]), match[3], match[4])
     return values

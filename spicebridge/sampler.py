@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
@@ -32,6 +32,8 @@ class PulseSampler:
             ``step``.
         p_switch: switching probability at each width, same shape, float32; zero at entry 0.
         energy: mean energy of one pulse (J), whether or not the device switches, same shape; zero at entry 0.
+        half_selected: energy (J) that one pulse costs a branch of which only the u lines, and only the e
+            line, is driven, by ``u`` and ``e``.
         source: the table that gave the values.
     """
 
@@ -41,6 +43,7 @@ class PulseSampler:
     width: NDArray[np.float64]
     p_switch: NDArray[np.float32]
     energy: NDArray[np.float64]
+    half_selected: Mapping[str, float]
     source: Source
 
     @property
@@ -123,6 +126,10 @@ def compile_pulses(table: LookupTable, *, direction: str, v_write: float, step: 
         width=np.concatenate(([0.0], width)),
         p_switch=np.concatenate(([0.0], p_switch)).astype(np.float32),
         energy=np.concatenate(([0.0], energy)),
+        half_selected={
+            line: float(table.read("energy_half_selected", direction=direction, v_write=v_write, line=line))
+            for line in ("u", "e")
+        },
         source=Source(table.name, table.digest),
     )
 

@@ -45,8 +45,10 @@ class Unit:
     def key(self, engine: str) -> str:
         """SHA-256 that names the unit's result."""
         code = _code_digest(inspect.getmodule(self.measure))
+        # A model's folder in the cache is named by its source, the code generator and the compiler's flags.
+        builds = sorted(model.library.parent.name for model in self.deck.models)
         said = f"{self.measure.__qualname__} {code} {sorted(self.arguments.items())!r}"
-        return hashlib.sha256(f"{self.deck.digest} {said} {engine}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.deck.digest} {builds} {said} {engine}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

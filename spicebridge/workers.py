@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -46,6 +48,9 @@ def waveforms(recorded: Waveforms) -> Waveforms:
 def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
     """Run one deck in a process of its own.
 
+    A script that calls this needs ``if __name__ == "__main__":`` around its work, as the new process
+    imports it.
+
     Raises:
         SimulationError: ngspice failed, crashed or took longer than ``time_limit`` seconds.
     """
@@ -59,14 +64,17 @@ def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0)
     """Run decks on worker processes and yield ``(position, outcome)`` as each ends.
 
     An outcome is what the task's ``measure`` returned, or the ``SpicebridgeError`` that stopped it.
-    ``time_limit`` is in seconds a deck. Closing the iterator stops the workers.
+    ``time_limit`` is in seconds a deck. Closing the iterator stops the workers. A script that calls this
+    needs ``if __name__ == "__main__":`` around its work, as every worker imports it.
 
     Raises:
         RuntimeError: a ``measure`` raised something unforeseen: a defect in it, told with its traceback.
     """
     waiting: deque[tuple[int, int]] = deque((position, 1) for position in range(len(tasks)))
-    pool = [_Worker() for _ in range(min(workers, len(tasks)))]
+    pool: list[_Worker] = []
     try:
+        while len(pool) < min(workers, len(tasks)):
+            pool.append(_Worker())
         while waiting or any(worker.busy for worker in pool):
             for worker in pool:
                 if waiting and not worker.busy:
@@ -89,6 +97,17 @@ def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0)
     finally:
         for worker in pool:
             worker.stop()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back; a process started meanwhile never sees it, and ends when its parent stops it."""
+    resource_tracker.ensure_running()  # starting it, as the first worker would, lets interrupts in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)
@@ -115,7 +134,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, childs_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(childs_end,), daemon=True)
-        self._process.start()
+        with _interrupts_held():
+            self._process.start()
         childs_end.close()
         self._runs = 0
         self._position: int | None = None
@@ -208,5 +228,5 @@ def _serve(connection: Connection) -> None:
             connection.send((outcome, not spent))
             if spent:
                 return
-    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+    except (EOFError, BrokenPipeError):
         return

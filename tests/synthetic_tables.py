@@ -19,6 +19,7 @@ TIMES = {
     "ap_to_p": ((2.07e-9, 2.87e-9), (1.55e-9, 2.05e-9), (1.38e-9, 1.80e-9)),
     "p_to_ap": ((3.20e-9, 4.80e-9), (2.52e-9, 3.65e-9), (2.30e-9, 3.35e-9)),
 }
+HALF_SELECTED = (0.4e-15, 2.3e-15)  # J, of a pulse on u alone and on e alone
 POWER = {"ap_to_p": (13e-6, 24e-6, 37e-6), "p_to_ap": (20e-6, 33e-6, 46e-6)}
 
 
@@ -38,13 +39,16 @@ def write_table(*, step: float = 50e-12, last: float = 10e-9) -> LookupTable:
             scale, span = gumbel_constants(direction, column)
             p_switch[row, column] = np.exp(-scale * np.exp(-t_pulse / span))
             energy[row, column] = 1e-15 + POWER[direction][column] * t_pulse
+    half = np.broadcast_to(np.array(HALF_SELECTED), (2, 3, 2))
     axes = ("direction", "v_write", "t_pulse")
     data = xr.Dataset(
         {
             "p_switch": (axes, p_switch, {"units": "1", "scale": "log(-log)"}),
             "energy": (axes, energy, {"units": "J", "scale": "linear"}),
+            "energy_half_selected": (("direction", "v_write", "line"), half, {"units": "J"}),
         },
         coords={
+            "line": ["u", "e"],
             "direction": list(TIMES),
             "v_write": ("v_write", list(VOLTAGES), {"units": "V"}),
             "t_pulse": ("t_pulse", t_pulse, {"units": "s"}),

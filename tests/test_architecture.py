@@ -126,17 +126,25 @@ def test_numpy_is_read_without_pickle() -> None:
             assert "allow_pickle=False" in call, file
 
 
-def tracked() -> list[Path]:
-    """The repository's files as git lists them, new ones that it does not ignore too."""
-    told = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+def tracked(*options: str, root: Path = ROOT) -> list[Path]:
+    """The repository's files as git lists them; what a user left beside them is none."""
+    told = subprocess.run(["git", "ls-files", *options], cwd=root, capture_output=True, text=True)
     if told.returncode != 0:
         pytest.skip("not a git checkout, so what belongs to the repository is not known")
-    return [Path(line) for line in told.stdout.splitlines() if (ROOT / line).is_file()]
+    return [Path(line) for line in told.stdout.splitlines() if (root / line).is_file()]
+
+
+def written() -> list[Path]:
+    """The tracked files and those that git does not ignore, which may become tracked."""
+    return tracked("--cached", "--others", "--exclude-standard")
+
+
+def test_what_a_user_leaves_in_the_checkout_is_no_part_of_the_tree(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for name in ("kept.py", "write.png"):
+        (tmp_path / name).write_text("")
+    subprocess.run(["git", "add", "kept.py"], cwd=tmp_path, check=True)
+    assert tracked(root=tmp_path) == [Path("kept.py")]
 
 
 def test_the_top_level_of_the_tree_is_the_fixed_one() -> None:
@@ -145,7 +153,7 @@ def test_the_top_level_of_the_tree_is_the_fixed_one() -> None:
 
 def test_no_file_holds_an_absolute_path_of_a_machine() -> None:
     path = re.compile(rb"/(?:root|home/\w+|work|Users/\w+)/")
-    for file in tracked():
+    for file in written():
         content = (ROOT / file).read_bytes()
         if file != Path(__file__).relative_to(ROOT):
             assert not path.search(content), f"{file}: {path.search(content)}"
@@ -153,6 +161,6 @@ def test_no_file_holds_an_absolute_path_of_a_machine() -> None:
 
 def test_no_file_is_left_unfinished() -> None:
     unfinished = re.compile(r"\bTO" + r"DO\b|\bFIX" + r"ME\b|NotImplemented" + "Error")
-    for file in tracked():
+    for file in written():
         if file.suffix in (".py", ".cir", ".lib", ".va", ".toml", ".md"):
             assert not unfinished.search((ROOT / file).read_text(encoding="utf-8")), file

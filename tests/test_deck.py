@@ -173,7 +173,7 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(tmp_path: Path) -> 
 def test_an_override_reaches_the_simulation(tmp_path: Path) -> None:
     deck = read_deck(write(tmp_path, "rc.cir", RC))
     slow = simulate(deck.with_parameters(c="2p"))
-    assert slow["time"][-1] == pytest.approx(6e-9)
+    assert slow["time"][-1] == pytest.approx(6e-9, rel=1e-6, abs=0.0)
     assert slow.measures["v_tau"] == pytest.approx(1 - np.exp(-1), rel=1e-3)
 
 
@@ -191,7 +191,7 @@ def test_an_override_reaches_the_simulation(tmp_path: Path) -> None:
     ],
 )
 def test_spice_numbers_are_read_as_ngspice_reads_them(text: str, value: float) -> None:
-    assert parse_number(text) == pytest.approx(value, rel=1e-15)
+    assert parse_number(text) == pytest.approx(value, rel=1e-15, abs=0.0)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "{a}", "1,5", "--1", "1 2"])
@@ -213,6 +213,13 @@ def test_the_numbers_of_a_model_card_are_found(tmp_path: Path) -> None:
 
 
 # What is refused
+
+
+@pytest.mark.parametrize("value", ["2k\n.control", "2k\r.op", "2k\n", "\n", ""])
+def test_a_value_of_more_or_less_than_a_line_is_refused(tmp_path: Path, value: str) -> None:
+    deck = read_deck(write(tmp_path, "rc.cir", RC))
+    with pytest.raises(DeckError, match=r"rc: r = .* must be one line, and not empty"):
+        deck.with_parameters(r=value)
 
 
 @pytest.mark.parametrize("command", ["shell rm x", "run", "write out.raw", "source other.cir", "let a=1"])
@@ -271,7 +278,7 @@ def test_a_kept_deck_replays_under_bare_ngspice_with_the_same_numbers(
         replayed = bare_measures(ngspice_program, kept)
         assert set(replayed) == set(inside) != set()
         for name, value in inside.items():
-            assert replayed[name] == pytest.approx(value, rel=1e-5), name  # -b prints six figures
+            assert replayed[name] == pytest.approx(value, rel=1e-5, abs=0.0), name  # -b prints six figures
 
 
 @pytest.mark.usefixtures("results")
@@ -288,7 +295,7 @@ def test_every_netlist_runs_by_itself(
     inside = simulate(read_deck(netlists_folder() / netlist)).measures
     assert set(replayed) == set(inside) != set()
     for name, value in inside.items():
-        assert replayed[name] == pytest.approx(value, rel=1e-5), name
+        assert replayed[name] == pytest.approx(value, rel=1e-5, abs=0.0), name
 
 
 def test_a_deck_is_its_text_and_models_not_its_name() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from nn.experiment import available_experiments, experiment_from, load_experiment
 from spicebridge.errors import SpicebridgeError
+from spicebridge.settings import parse_setting
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -83,9 +84,20 @@ def test_overrides_reach_settings_and_sections_and_are_read_as_toml() -> None:
         ({"beta1": 1.0}, "must lie in [0, 1)"),
         ({"batch": 1}, "at least 2"),
         ({"input_bits": 9}, "must lie in 1 .. 8"),
-        ({"hidden": [0]}, "widths above zero"),
+        ({"hidden": [0]}, "widths of 1 to 1,000,000"),
+        ({"hidden": [100_000_000_000]}, "widths of 1 to 1,000,000"),
+        ({"hidden": [1_000_000, 1_000_000]}, "more than 1,000,000,000 weights in a layer"),
         ({"seeds": []}, "different and not negative"),
         ({"seeds": [1, 1]}, "different and not negative"),
+        ({"seeds": [-1]}, "different and not negative"),
+        ({"split": {"train": 400, "test": 100, "seed": -1}}, "split.seed = -1 must not be negative"),
+        ({"timing_step": 1e-20}, "timing_step = 1e-20 must be at least 1e-13 (s)"),
+        ({"v_write": 10**400}, "must be a number"),
+        ({"name": "../small"}, "name = '../small' must be letters, digits, _ and -"),
+        ({"name": "small/x"}, "must be letters, digits, _ and -"),
+        ({"name": "sm.all"}, "must be letters, digits, _ and -"),
+        ({"name": "small\n"}, "must be letters, digits, _ and -"),
+        ({"name": ""}, "must be letters, digits, _ and -"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value_and_what_it_may_be(change: dict[str, Any], words: str) -> None:
@@ -93,6 +105,42 @@ def test_a_bad_setting_is_named_with_its_value_and_what_it_may_be(change: dict[s
         experiment_from(SMALL | change, where="experiment small")
     assert words in str(caught.value)
     assert "small" in str(caught.value)
+
+
+def test_the_widest_layers_and_finest_step_allowed_are_allowed() -> None:
+    experiment = experiment_from(SMALL | {"hidden": [1_000_000, 1000], "timing_step": 1e-13, "name": "a_B-9"})
+    assert experiment.hidden == (1_000_000, 1000)
+
+
+def test_a_users_own_file_of_a_name_no_run_can_have_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "my own.toml"
+    path.write_text(
+        'description = "mine"\ndataset = "wine"\nhidden = [8]\nbatch = 16\nepochs = 3\nseeds = [4]\n'
+        "[split]\ntrain = 100\ntest = 50\nseed = 1\n"
+    )
+    with pytest.raises(SpicebridgeError, match="name = 'my own' must be letters"):
+        load_experiment(path)
+    assert load_experiment(path, overrides={"name": "mine"}).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-9", 1e-9),
+        ("true", True),
+        ("[1, 2]", [1, 2]),
+        ("'0.5'", "0.5"),
+        ("affine", "affine"),
+        ("../x", "../x"),
+        ("", ""),
+        ("3\nepochs = 4", "3\nepochs = 4"),
+        ("9" * 5000, "9" * 5000),
+    ],
+)
+def test_a_setting_is_what_toml_reads_and_else_text(text: str, value: object) -> None:
+    read = parse_setting(text)
+    assert (read, type(read)) == (value, type(value))
 
 
 def test_a_missing_setting_is_named() -> None:

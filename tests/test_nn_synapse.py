@@ -12,6 +12,7 @@ from nn.network import build
 from nn.record import feedforward_block
 from nn.synapse import STATE_WEIGHTS, STATES, SynapseDevice, Synapses, branch_of_move, compile_device
 from spicebridge.errors import SpicebridgeError
+from spicebridge.table import TableError
 from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
 
 
@@ -134,3 +135,9 @@ def test_counts_of_states_and_activations_leave_nothing_out() -> None:
     x = rng.integers(-1, 2, (20, 6)).astype(np.float32)
     assert count_activations(x).sum(axis=1).tolist() == [20] * 6
     assert count_planes(rng.integers(0, 16, (20, 6)).astype(np.uint8), 4).sum(axis=1).tolist() == [80] * 6
+
+
+def test_a_table_whose_longest_pulse_does_not_saturate_is_refused() -> None:
+    short = write_table(last=2e-9)
+    with pytest.raises(TableError, match="longer t_max"):
+        compile_device(short, read_table(), v_write=0.5, step=50e-12, v_read=0.2, t_read=1e-9, zero="auto")

@@ -17,7 +17,7 @@ from nn.train import CHECKPOINTS, run
 from spicebridge.energy import ledger_from_json
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable
-from tests.synthetic_tables import near, tables, write_table
+from tests.synthetic_tables import HALF_SELECTED, near, tables, write_table
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -62,7 +62,9 @@ def test_the_record_is_on_disk_and_its_energies_are_those_of_its_ledgers(tmp_pat
     record = run(small(), given, folder=tmp_path, circumstances={"command": "train small"})
     assert json.loads((tmp_path / "record.json").read_text()) == record
     assert record["circumstances"]["command"] == "train small"
-    assert record["tables"] == [{"name": each.name, "digest": each.digest} for each in given.values()]
+    assert [(each["name"], each["digest"]) for each in record["tables"]] == [
+        (each.name, each.digest) for each in given.values()
+    ]
     assert record["device"]["zero_state"] == "ap_ap"
     assert set(record["arms"]) == {"table", "ideal", "float"}
     for arm, key in (("table", "accuracy"), ("ideal", "ideal_accuracy"), ("float", "baseline_accuracy")):
@@ -90,6 +92,13 @@ def test_the_record_is_on_disk_and_its_energies_are_those_of_its_ledgers(tmp_pat
     assert sum(epoch["read_energy"] for epoch in epochs) == near(record["update"]["read_energy"])
     assert record["update"]["energy_per_flip"] * record["update"]["flips"] == near(update.joules("update"))
     assert record["update"]["with_periphery"]["energy_total"] == near(update.joules())
+    half = record["update"]["half_selected"]
+    sent = {name: sum(each["pulses"]) for name, each in record["update"]["pulse_widths"].items()}
+    extra = sum(
+        sent[name] * 2 * 127 * HALF_SELECTED[0] + (2 * updates - sent[name]) * HALF_SELECTED[1]
+        for name in sent
+    )
+    assert half["energy_total"] == near(record["update"]["energy_total"] + extra)
     assert record["update"]["tops_per_watt"] == near(1e-12 / record["update"]["energy_per_op"])
     digests = {each["source"]["digest"] for each in record["ledgers"]["update"]} - {""}
     assert digests == {each["digest"] for each in record["tables"]}

@@ -17,7 +17,7 @@ from nn.optimizer import adam
 from nn.synapse import SynapseDevice, Synapses, compile_device
 from nn.update import BLOCK, TanhUpdate, UpdateRule, pulsed_update
 from spicebridge.energy import merge
-from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
+from tests.synthetic_tables import HALF_SELECTED, READ_ENERGY, near, read_table, write_table
 
 STEEPNESS = 3.0
 
@@ -93,7 +93,7 @@ def test_an_increment_of_zero_sends_no_pulse_reads_nothing_and_costs_nothing(
     synapses, counts = updated(rule, weight, 0.0, 100_000)
     assert np.all(synapses.weights == weight)
     assert counts.pulses_sent == counts.flips == counts.reads.sum() == 0
-    assert counts.ledger(DEVICE).joules() == 0.0
+    assert counts.ledger(DEVICE, siblings=True).joules() == 0.0
     assert counts.updates == 100_000
 
 
@@ -134,7 +134,7 @@ def test_every_increment_that_is_not_zero_costs_one_read_of_the_state_it_finds()
 
 def test_reads_and_pulses_cost_what_the_tables_say() -> None:
     synapses, counts = updated(RULES["table"], 0, 0.05, 50_000)
-    ledger = counts.ledger(DEVICE)
+    ledger = counts.ledger(DEVICE, siblings=True)
     assert ledger.joules("update", "read w=0") == near(50_000 * READ_ENERGY["ap_ap"][2] * 1e-15)
     pulses = sum(
         events * (1e-15 + 24e-6 * width)
@@ -143,6 +143,8 @@ def test_reads_and_pulses_cost_what_the_tables_say() -> None:
     assert ledger.joules("update", "pulse ap_to_p") == near(pulses)
     assert ledger.events("update", "pulse ap_to_p") == 50_000
     assert ledger.joules("update", "pulse p_to_ap") == 0.0
+    assert ledger.joules("update", "idle sibling, ap_to_p") == near(50_000 * HALF_SELECTED[0])
+    assert counts.ledger(DEVICE, siblings=False).events("update", "idle sibling, ap_to_p") == 0
     assert counts.flips == np.count_nonzero(synapses.weights)
 
 
@@ -151,9 +153,9 @@ def test_energies_and_counts_add_over_disjoint_batches_of_synapses() -> None:
     whole = UpdateCounts()
     for part in parts:
         whole.add(part)
-    summed = merge(part.ledger(DEVICE) for part in parts)
-    assert whole.ledger(DEVICE).joules() == near(summed.joules())
-    assert whole.ledger(DEVICE).events() == summed.events()
+    summed = merge(part.ledger(DEVICE, siblings=True) for part in parts)
+    assert whole.ledger(DEVICE, siblings=True).joules() == near(summed.joules())
+    assert whole.ledger(DEVICE, siblings=True).events() == summed.events()
     assert whole.updates == 15_000
 
 

@@ -75,6 +75,12 @@ def test_a_value_without_unit_or_source_is_refused_with_its_line(tmp_path: Path,
         read_parameter_set(write(tmp_path, GOOD + line + "\n"))
 
 
+def test_a_value_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    for name in ("alpha", "ALPHA"):  # ngspice takes them for one
+        with pytest.raises(SpicebridgeError, match=rf"mine\.lib:4: {name} is given twice"):
+            read_parameter_set(write(tmp_path, GOOD + f"+ {name}=0.02 ; 1 | assumed\n"))
+
+
 def test_a_value_on_the_model_line_itself_cannot_escape(tmp_path: Path) -> None:
     with pytest.raises(SpicebridgeError, match=r"mine\.lib:2: a parameter needs the form"):
         read_parameter_set(write(tmp_path, GOOD.replace("stt_mtj\n", "stt_mtj alpha=0.5\n")))

@@ -44,6 +44,12 @@ def test_a_reference_table_is_of_this_checkouts_netlists_and_definition(table: L
     assert (now.cell, dict(now.sweep), now.procedure) == (then.cell, dict(then.sweep), then.procedure)
 
 
+def test_a_record_is_of_a_clean_revision(record: dict[str, Any]) -> None:
+    revision = record["circumstances"]["revision"]
+    assert revision
+    assert not revision.endswith("-dirty")
+
+
 def test_a_record_is_of_the_reference_tables(record: dict[str, Any]) -> None:
     for named in record["tables"]:
         path = reference_folder() / "tables" / f"{named['name']}.h5"
@@ -70,19 +76,25 @@ def test_every_sampled_probability_agrees_with_the_fokker_planck_route(name: str
     assert np.all(off <= np.maximum(3 * error, 0.03))
 
 
-def test_the_tail_where_training_lives_is_seen_in_the_decks_monte_carlo() -> None:
-    """At the widths where the law gives 0.1, 0.3 and 1 %, the devices that switched, over all curves."""
-    data = load_table(reference_folder() / "tables" / "mtj_write.h5").data
+@pytest.mark.parametrize("name", ["mtj_write", "mtj_write_65nm"])
+def test_the_tail_where_training_lives_is_seen_in_the_decks_monte_carlo(name: str) -> None:
+    """At the widths where the law gives 0.1, 0.3 and 1 %, the devices that switched, over all curves.
+
+    The deck's step of 1.25 ps makes its devices up to 1.5 % late, and the law is steep here: the count must
+    lie between the law's at both ends of that, three binomial errors aside.
+    """
+    data = load_table(reference_folder() / "tables" / f"{name}.h5").data
+    time = data["t_pulse"].values
     for wanted in (1e-3, 3e-3, 1e-2):
-        seen = expected = 0.0
+        seen = expected = late = 0.0
         for direction in data["direction"].values:
             for v_write in data["v_write"].values:
                 row = data.sel(direction=direction, v_write=v_write)
-                at = int(np.argmax(row["p_fokker_planck"].values >= wanted))
+                law = np.log(row["p_fokker_planck"].values)
+                at = int(np.argmax(law >= np.log(wanted)))
+                devices = float(row["n_samples"][at])
                 seen += float(row["n_switched"][at])
-                expected += float(row["n_samples"][at] * row["p_fokker_planck"][at])
-        assert expected > 25
-        # Three binomial errors, and the 2 % in time that the step of the deck allows (10 % in the tail).
-        assert abs(seen - expected) <= 3 * np.sqrt(expected) + 0.1 * expected, (
-            f"{wanted}: {seen} of {expected}"
-        )
+                expected += devices * np.exp(law[at])
+                late += devices * np.exp(np.interp(time[at] / 1.015, time, law))
+        assert expected > 5
+        assert late - 3 * np.sqrt(late) <= seen <= expected + 3 * np.sqrt(expected), f"{wanted}: {seen}"

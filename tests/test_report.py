@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,9 +15,9 @@ from scipy.stats import binomtest
 
 from spicebridge.lineage import Link
 from spicebridge.report import html_report, summary, text_report
-from spicebridge.report.device_plots import sampled_curves, wilson
+from spicebridge.report.device_plots import Sampled, drawn_points, sampled_curves, wilson
 from spicebridge.report.markup import tag
-from spicebridge.report.quantity import setting, si, tops
+from spicebridge.report.quantity import MINUS, setting, si, tops
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable
 
@@ -399,7 +400,7 @@ def test_the_page_shows_figures_parameters_and_lineage(page: str) -> None:
         "97.50 ± 0.71 %",
         "paper: 18.3 TOPS/W",
         "paper: 3 TOPS/W",
-        "-1.12 points",
+        f"{MINUS}1.12 points",
         "1 of the 2 device parameters are assumed",
         "BUAA VGSOT compact model",
         "cited: Horowitz, ISSCC 2014, 45 nm, 0.9 V",
@@ -473,11 +474,190 @@ def test_sampled_points_are_what_the_devices_did() -> None:
     assert (curve.devices == DEVICES).all()
     row = WRITE.data["n_switched"].sel(direction="ap_to_p", v_write=0.5)
     assert np.array_equal(curve.switched, row.sel(t_pulse=curve.t_pulse).values)
-    assert (curve.switched > 0).all()
-    assert (curve.switched < DEVICES).all()
-    worst = curve.worst()
-    assert worst is not None
-    assert 0.01 < worst[0] < 0.05
+    assert (curve.switched[curve.seen] > 0).all()
+    assert (curve.switched[curve.seen] < DEVICES).all()
+    difference, _ = curve.worst()
+    assert difference is not None
+    assert 0.01 < difference < 0.05
+
+
+def make_curve(**changed: Any) -> Sampled:
+    """Four widths; the table uses the middle two, and the first is off by the most standard errors."""
+    given: dict[str, Any] = {
+        "v_write": 0.5,
+        "t_pulse": np.array([1e-9, 2e-9, 3e-9, 4e-9]),
+        "switched": np.array([0.0, 60.0, 109.0, 200.0]),
+        "devices": np.full(4, 200.0),
+        "oracle": np.array([0.08, 0.25, 0.5, 0.999]),
+        "used": np.array([False, True, True, False]),
+    }
+    return Sampled(**(given | changed))
+
+
+def test_the_largest_difference_and_the_largest_deviation_are_of_their_own_points() -> None:
+    difference, deviation = make_curve().worst()
+    # In P, of the used points, the second; in standard errors the first, unused, where none had switched.
+    assert difference == pytest.approx(0.05)
+    assert deviation == pytest.approx(0.08 / np.sqrt(0.08 * 0.92 / 200))
+
+
+@pytest.mark.parametrize("side", [0.02, 0.98])
+def test_points_with_few_devices_expected_on_a_side_have_no_standard_errors(side: float) -> None:
+    # Four of 200 expected there, and twenty seen: left out, far off as it is.
+    lone = make_curve(oracle=np.full(4, side), switched=np.full(4, 20.0), used=np.zeros(4, dtype=bool))
+    assert lone.worst() == (None, None)
+
+
+def test_only_points_with_devices_on_both_sides_are_drawn() -> None:
+    (curve,) = sampled_curves(WRITE, "ap_to_p")
+    drawn = drawn_points(curve)
+    assert not curve.seen.all()
+    assert curve.seen[drawn].all()
+    assert len(drawn) > 5
+    assert len(drawn_points(make_curve(switched=np.zeros(4)))) == 0
+
+
+def with_nobody_switched() -> LookupTable:
+    """The write table, from AP to P at 0.5 V sampled for so short that no device switched."""
+    data = WRITE.data.copy(deep=True)
+    row = {"direction": "ap_to_p", "v_write": 0.5}
+    data["n_switched"].loc[row] = 0
+    data["route"].loc[row] = 0
+    data["p_switch"].loc[row] = data["p_fokker_planck"].loc[row]
+    data["n_samples"].loc[row] = np.where(data["t_pulse"] < 0.45e-9, DEVICES, 0)
+    return LookupTable(data=data, name="mtj_write", lineage={}, origin={})
+
+
+def test_a_voltage_at_which_no_device_switched_is_reported_as_such() -> None:
+    table, record = with_nobody_switched(), make_record()
+    record["tables"][0]["digest"] = table.digest
+    text = Reader(make_page(record, tables={table.digest: table})).text
+    assert f"AP to P, 0.5 V {DEVICES} none used too few" in text.replace("\n", " ")
+    assert "0, 0.0 expected" in text
+    assert "Switching probability against pulse width, AP to P" in text
+
+
+def test_the_agreement_table_shows_both_figures_of_a_curve(page: str) -> None:
+    difference, deviation = sampled_curves(WRITE, "ap_to_p")[0].worst()
+    assert f"AP to P, 0.5 V {DEVICES} {difference:.3f} {deviation:.1f} " in Reader(page).text
+
+
+def test_accuracy_and_energy_come_before_what_differs_from_the_paper(page: str) -> None:
+    titles = (
+        "<h2>Accuracy</h2>",
+        "<h2>Energy</h2>",
+        "<h2>What differs from the paper</h2>",
+        "<h2>Writing</h2>",
+    )
+    places = [page.index(each) for each in titles]
+    assert places == sorted(places)
+    assert 'href="#differences"' in page
+
+
+def sized_record() -> dict[str, Any]:
+    record = make_record()
+    record["tables"][0] |= {"size": "full", "samples": 40500}
+    record["tables"][1] |= {"size": "quick", "samples": 0}
+    return record
+
+
+def test_a_tables_size_and_devices_stand_beside_it_everywhere() -> None:
+    record = sized_record()
+    assert summary(record)["tables"] == record["tables"]
+    rows = [row.split("   ") for row in text_report(record).splitlines()[-2:]]
+    devices = "full size, 40\N{NO-BREAK SPACE}500 devices"
+    assert [[each.strip() for each in row if each.strip()] for row in rows] == [
+        ["mtj_write", devices, WRITE.digest],
+        ["synapse_read", "quick size", READ.digest],
+    ]
+    assert f"mtj_write, {devices}; synapse_read, quick size." in make_page(record)
+
+
+def test_tables_of_unknown_size_are_named_without_one(page: str) -> None:
+    assert f"  mtj_write      {WRITE.digest}\n" in text_report(make_record())
+    assert "Tables: mtj_write; synapse_read." in page
+
+
+def test_the_read_disturb_stands_under_feed_forward() -> None:
+    record = make_record()
+    record["device"]["read_disturb"] = 2.0e-12
+    assert summary(record)["operating_point"]["read_disturb"] == 2.0e-12
+    (row,) = (each for each in text_report(record).splitlines() if "read disturb" in each)
+    assert re.fullmatch(r" +read disturb, at most +2\.0e-12 per read", row)
+    page = Reader(make_page(record)).text
+    assert "read disturb, at most 2.0e-12 per read" in page
+    assert "One read flips an MTJ with a probability of at most 2.0e-12" in page
+    assert "destructive" not in page
+
+
+@pytest.mark.parametrize("unknown", [{}, {"read_disturb": None}])
+def test_an_unknown_read_disturb_is_not_shown(unknown: dict[str, None]) -> None:
+    record = make_record()
+    record["device"] |= unknown
+    assert "read disturb" not in text_report(record)
+    assert "read disturb" not in make_page(record)
+
+
+@pytest.mark.parametrize(("disturb", "said"), [(0.9e-6, False), (3e-5, True)])
+def test_a_read_that_flips_devices_is_called_destructive(disturb: float, said: bool) -> None:
+    record = make_record()
+    record["device"]["read_disturb"] = disturb
+    named = [each for each in summary(record)["differences"] if each.startswith("The read is destructive: ")]
+    assert len(named) == said
+    assert ("The read is destructive: " in text_report(record)) is said
+    assert ("The read is destructive." in Reader(make_page(record)).text) is said
+    assert all(f"{disturb:.1e}" in each for each in named)
+
+
+def half_selected_record() -> dict[str, Any]:
+    record = make_record()
+    record["update"]["half_selected"] = {
+        "tile": 128,
+        "u_line_energy": 1.5e-16,
+        "e_line_energy": 2.5e-16,
+        "energy_per_op": 40e-15,
+        "tops_per_watt": 25.0,
+        "definition": "a pulse also charges the lines of the other cells of its row and column",
+    }
+    return record
+
+
+def test_half_selected_cells_have_a_figure_of_their_own() -> None:
+    record = half_selected_record()
+    assert summary(record)["update"]["half_selected"] == record["update"]["half_selected"]
+    row = r"^ +with half-selected cells of 128 x 128 tiles +25\.0 TOPS/W$"
+    assert re.search(row, text_report(record), flags=re.MULTILINE)
+    page = Reader(make_page(record)).text
+    assert "with half-selected cells of 128 x 128 tiles 25.0 TOPS/W" in page
+    assert "lines of the other cells of its row and column." in page
+    assert "150 aJ, of line e 250 aJ" in page
+
+
+def test_what_the_headline_says_of_half_selected_cells_follows_the_record() -> None:
+    def single_cells(record: dict[str, Any]) -> str:
+        (said,) = (each for each in summary(record)["differences"] if each.startswith("Single cells:"))
+        return said
+
+    assert "half-selected cells' lines are not counted" in single_cells(make_record())
+    counted = single_cells(half_selected_record())
+    assert "the pulsed branch and its own sibling" in counted
+    assert "128 x 128 tiles it is 25.0 TOPS/W" in counted
+    assert "lines are not counted" not in counted
+    assert summary(make_record())["update"]["half_selected"] is None
+    assert "half-selected cells of" not in text_report(make_record())
+
+
+def test_the_page_says_how_late_the_monte_carlo_runs_in_the_tail(page: str) -> None:
+    text = Reader(page).text
+    assert "about 1 % late in time against Fokker-Planck, a bias of its 1.25 ps time step" in text
+    assert "10 to 20 % in P" in text
+    assert "1.25 ps" not in text_report(make_record())
+
+
+def test_the_waveforms_are_said_to_be_of_this_runs_cell_and_voltage(page: str) -> None:
+    assert (
+        "One write from AP to P: netlists/mtj_write.cir with this run's cell and voltage" in Reader(page).text
+    )
 
 
 @pytest.mark.parametrize("switched", [1, 7, 112, 224])
@@ -495,7 +675,7 @@ def test_error_bars_are_wilson_intervals(switched: int) -> None:
         (999.9e-15, "1.00 pJ"),
         (0.0, "0 J"),
         (1.0, "1.00 J"),
-        (-2.5e-9, "-2.50 nJ"),
+        (-2.5e-9, f"{MINUS}2.50 nJ"),
         (None, "not run"),
     ],
 )
@@ -513,3 +693,12 @@ def test_efficiencies_have_three_digits(value: float, said: str) -> None:
 
 def test_chosen_values_read_as_they_were_chosen() -> None:
     assert [setting(0.2, "V"), setting(1e-9, "s"), setting(50e-12, "s")] == ["0.2 V", "1 ns", "50 ps"]
+    assert [setting(-0.5, "V"), setting(-2e-9, "s")] == [f"{MINUS}0.5 V", f"{MINUS}2 ns"]
+
+
+def test_every_number_below_zero_on_the_page_has_a_true_minus_sign(page: str) -> None:
+    text = Reader(page).text
+    for said in (f"{MINUS}14.0 µA", f"w = {MINUS}1 (AP, P)", f"x = {MINUS}1", f"mz from {MINUS}1.00 to 1.00"):
+        assert said in text
+    # A hyphen in a name or an exponent follows a letter or a digit.
+    assert re.findall(r"(?<![\w-])-\d[^ ]*", text) == []

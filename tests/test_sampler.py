@@ -26,7 +26,9 @@ def sampler_of(curve: list[float]) -> PulseSampler:
     """A sampler of a hand-made curve; ``curve`` starts at the first width."""
     p_switch = np.array([0.0, *curve], np.float32)
     width = np.arange(len(p_switch), dtype=np.float64) * STEP
-    return PulseSampler("ap_to_p", 0.5, STEP, width, p_switch, width * 2e-5, Source("made by hand"))
+    return PulseSampler(
+        "ap_to_p", 0.5, STEP, width, p_switch, width * 2e-5, {"u": 0.0, "e": 0.0}, Source("made by hand")
+    )
 
 
 @pytest.mark.parametrize("direction", ["ap_to_p", "p_to_ap"])

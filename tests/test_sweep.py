@@ -205,7 +205,7 @@ def test_a_write_table_is_the_same_from_two_workers_or_resumed_and_a_change_reru
     )
     after = stored(tmp_path / "one")
     assert before.items() < after.items()
-    assert len(after) - len(before) == 4  # a load line and a pair of edges for each direction
+    assert len(after) - len(before) == 6  # load line, edges and half-selection for each direction
     for quantity in ("p_switch", "n_switched", "energy"):
         narrow, wide = one.data[quantity], wider.data[quantity].sel(v_write=[0.5, 0.6])
         assert np.array_equal(narrow.values, wide.values, equal_nan=True), quantity

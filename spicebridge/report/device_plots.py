@@ -10,7 +10,7 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 from spicebridge.report.drawing import MUTED, SERIES, Plot, decades, finish, legend, panels
-from spicebridge.report.quantity import listed, setting, si
+from spicebridge.report.quantity import MINUS, listed, minus, setting, si
 from spicebridge.report.run_plots import P_FLOOR, direction_name, mark
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable
@@ -18,6 +18,8 @@ from spicebridge.table import LookupTable
 MARKERS = "osD^v"
 POINTS = 16
 """Monte Carlo points drawn of one curve, at most about."""
+EXPECTED = 5
+"""Devices that the oracle expects on each side before a difference is counted in standard errors."""
 _CURRENT, _MZ = "i(v_ref)", "v(n.x_cell.n_mtj#mz)"
 
 
@@ -27,12 +29,10 @@ class Sampled:
 
     Attributes:
         v_write: in V.
-        t_pulse: widths in s at which some, and not all, devices had switched.
-        switched: how many had.
+        t_pulse: the widths in s to which devices were watched.
+        switched: how many had switched by then.
         devices: how many were watched for so long.
         oracle: the Fokker-Planck probability at these widths.
-        tail: the width in s at which the oracle is closest to 2 %, how many had switched there, and how many
-            the oracle expects.
         used: whether the table took the sampled value there.
     """
 
@@ -41,17 +41,33 @@ class Sampled:
     switched: NDArray[np.float64]
     devices: NDArray[np.float64]
     oracle: NDArray[np.float64]
-    tail: tuple[float, int, float]
     used: NDArray[np.bool_]
 
-    def worst(self) -> tuple[float, float] | None:
-        """The largest difference from the oracle where the table used samples, and its standard error."""
-        if not self.used.any():
-            return None
-        difference = np.abs(self.switched / self.devices - self.oracle)[self.used]
-        error = np.sqrt(self.oracle * (1 - self.oracle) / self.devices)[self.used]
-        at = int(np.argmax(difference))
-        return float(difference[at]), float(error[at])
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Where some, and not all, devices had switched."""
+        return (self.switched > 0) & (self.switched < self.devices)
+
+    @property
+    def tail(self) -> tuple[float, int, float]:
+        """The width in s where the oracle is closest to 2 %, how many had switched, how many it expects."""
+        at = int(np.argmin(np.abs(self.oracle - 0.02)))
+        return float(self.t_pulse[at]), int(self.switched[at]), float(self.oracle[at] * self.devices[at])
+
+    def worst(self) -> tuple[float | None, float | None]:
+        """The largest difference from the oracle in P, and the largest in standard errors.
+
+        The first is over the points that the table used; the second over all points, used or not, at which
+        the oracle expects ``EXPECTED`` devices or more on each side. They need not be the same point.
+        ``None`` where there is no such point.
+        """
+        difference = np.abs(self.switched / self.devices - self.oracle)
+        told = np.minimum(self.oracle, 1 - self.oracle) * self.devices >= EXPECTED
+        error = np.sqrt(self.oracle * (1 - self.oracle) / self.devices)
+        return (
+            float(difference[self.used].max()) if self.used.any() else None,
+            float((difference[told] / error[told]).max()) if told.any() else None,
+        )
 
 
 def has_oracle(table: LookupTable) -> bool:
@@ -69,23 +85,15 @@ def sampled_curves(table: LookupTable, direction: str) -> list[Sampled]:
     for voltage in voltages:
         row = data.sel(v_write=voltage)
         devices = np.asarray(row["n_samples"].values, dtype=float)
-        switched = np.asarray(row["n_switched"].values, dtype=float)
-        seen = (switched > 0) & (switched < devices)
-        oracle = np.asarray(row["p_fokker_planck"].values, dtype=float)
-        two = int(np.argmin(np.abs(oracle - 0.02)))
+        watched = devices > 0
         curves.append(
             Sampled(
                 v_write=voltage,
-                t_pulse=np.asarray(row["t_pulse"].values, dtype=float)[seen],
-                switched=switched[seen],
-                devices=devices[seen],
-                oracle=oracle[seen],
-                tail=(
-                    float(row["t_pulse"].values[two]),
-                    int(switched[two]),
-                    float(oracle[two] * devices[two]),
-                ),
-                used=np.asarray(row["route"].values == 1)[seen],
+                t_pulse=np.asarray(row["t_pulse"].values, dtype=float)[watched],
+                switched=np.asarray(row["n_switched"].values, dtype=float)[watched],
+                devices=devices[watched],
+                oracle=np.asarray(row["p_fokker_planck"].values, dtype=float)[watched],
+                used=np.asarray(row["route"].values == 1)[watched],
             )
         )
     return curves
@@ -112,7 +120,7 @@ def switching_plot(table: LookupTable, direction: str) -> Plot | None:
     for number, curve in enumerate(curves):
         colour, row = SERIES[number], table.data.sel(direction=direction, v_write=curve.v_write)
         oracle = np.asarray(row["p_fokker_planck"].values, dtype=float)
-        chosen = _spread(curve)
+        chosen = drawn_points(curve)
         low, high = wilson(curve.switched, curve.devices)
         share = curve.switched / curve.devices
         for axes in (linear, tail):
@@ -155,17 +163,17 @@ def switching_plot(table: LookupTable, direction: str) -> Plot | None:
     )
 
 
-def _spread(curve: Sampled) -> NDArray[np.intp]:
+def drawn_points(curve: Sampled) -> NDArray[np.intp]:
     """Points some way apart along the curve: where it is steep in probability, and in the tail."""
-    every = max(1, len(curve.t_pulse) // (2 * POINTS))
-    kept, before = [0], 0
-    for at in range(1, len(curve.t_pulse)):
-        share, last = (curve.switched[each] / curve.devices[each] for each in (at, before))
+    seen = np.flatnonzero(curve.seen)
+    every = max(1, len(seen) // (2 * POINTS))
+    kept = list(seen[:1])
+    for at in seen[1:]:
+        share, last = (curve.switched[each] / curve.devices[each] for each in (at, kept[-1]))
         rise, growth = share - last, share / last
-        if rise > 0.06 or (growth > 1.7 and share < 0.2) or at - before > 6 * every:
+        if rise > 0.06 or (growth > 1.7 and share < 0.2) or at - kept[-1] > 6 * every:
             kept.append(at)
-            before = at
-    return np.array(kept if len(curve.t_pulse) else [], dtype=np.intp)
+    return np.array(kept, dtype=np.intp)
 
 
 def waveform_plot(write: Waveforms) -> Plot | None:
@@ -188,6 +196,7 @@ def waveform_plot(write: Waveforms) -> Plot | None:
     current.set(ylabel="MTJ current (µA)", xlabel="time (ns)", xlim=(float(time[0]), float(time[-1])))
     legend(figure, lines, columns=2)
     start, end = float(traces["mz"][0]), float(traces["mz"][-1])
+    begins, ends = (minus(f"{each:.2f}") for each in (start, end))
     energy = write.measures.get("energy")
     drawn = (
         f" All rails together give {si(energy, 'J')}." if energy is not None and np.isfinite(energy) else ""
@@ -197,12 +206,13 @@ def waveform_plot(write: Waveforms) -> Plot | None:
         name="waveforms",
         alt=(
             f"Waveforms of one write against time: line u up to {traces['u'].max():.2f} V, gate line e up to "
-            f"{traces['e'].max():.2f} V, mz from {start:.2f} to {end:.2f}, MTJ current up to "
+            f"{traces['e'].max():.2f} V, mz from {begins} to {ends}, MTJ current up to "
             f"{traces['current'].max() * 1e6:.1f} µA."
         ),
         caption=(
-            f"One write{_way(start, end)} by netlists/mtj_write.cir, thermal noise on. mz is +1 in P and -1 "
-            f"in AP; the current is the one that leaves the reference layer.{drawn}"
+            f"One write{_way(start, end)}: netlists/mtj_write.cir with this run's cell and voltage, thermal "
+            f"noise on. mz is +1 in P and {MINUS}1 in AP; the current is the one that leaves the reference "
+            f"layer.{drawn}"
         ),
     )
 

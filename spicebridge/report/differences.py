@@ -10,7 +10,10 @@ from typing import Any
 
 from spicebridge.energy import OPERATIONS_PER_MAC
 from spicebridge.report.paper import DATA_NAMES, Paper
-from spicebridge.report.quantity import claimed, setting, share, si, tops
+from spicebridge.report.quantity import chance, claimed, setting, share, si, tops
+
+DESTRUCTIVE = 1e-6
+"""Probability of a flip per read above which the reports say that the read is destructive."""
 
 Record = Mapping[str, Any]
 
@@ -27,16 +30,13 @@ def differences(record: Record, paper: Paper) -> Iterator[str]:
         "Macrospin: an MTJ is one uniform magnetisation with thermal noise. Domains, self-heating and a "
         "spread of parameters between devices are left out, so a device's randomness is all thermal."
     )
-    yield (
-        "Single cells: each cell is simulated alone, with its line drivers and one cell's length of wire, at "
-        "an ideal virtual ground. Wire resistance, sneak paths and the charging of half-selected cells' "
-        "lines are not counted."
-    )
     feedforward, update = record.get("feedforward"), record.get("update")
+    yield _single_cells(update)
     if feedforward or update:
         yield _periphery(feedforward, update)
     if feedforward:
         yield from _reading(record, feedforward, paper)
+    yield from _destructive(record.get("device") or {})
     if update:
         yield from _updating(record, update, paper)
 
@@ -76,6 +76,34 @@ def _periphery(feedforward: Record | None, update: Record | None) -> str:
         "Array only: the headline counts what was simulated. With converters and arithmetic at cited "
         f"energies it falls to {figures}. Whether the paper's figures include periphery is not known."
     )
+
+
+def _single_cells(update: Record | None) -> str:
+    opening = (
+        "Single cells: each cell is simulated alone, with its line drivers and one cell's length of wire, at "
+        "an ideal virtual ground."
+    )
+    half = (update or {}).get("half_selected")
+    if not half:
+        return (
+            f"{opening} Wire resistance, sneak paths and the charging of half-selected cells' lines are not "
+            "counted."
+        )
+    return (
+        f"{opening} Wire resistance and sneak paths are not counted. The headline of the update counts the "
+        "pulsed branch and its own sibling; with the half-selected cells of "
+        f"{half['tile']} x {half['tile']} tiles it is {tops(half['tops_per_watt'])}."
+    )
+
+
+def _destructive(device: Record) -> Iterator[str]:
+    disturb = device.get("read_disturb")
+    if disturb is not None and disturb > DESTRUCTIVE:
+        yield (
+            "The read is destructive: at this operating point one read flips an MTJ with a probability of up "
+            f"to {chance(disturb)}. The networks are trained and tested as if reads changed nothing: their "
+            "accuracy does not show it."
+        )
 
 
 def _reading(record: Record, feedforward: Record, paper: Paper) -> Iterator[str]:

@@ -38,6 +38,7 @@ def html_report(
             sections.headline(said),
             sections.accuracy(record, said),
             sections.energy(record, said),
+            sections.differences(said),
             device_sections.writing(record, named, write),
             device_sections.reading(record, named),
             device_sections.parameters(named),

@@ -21,15 +21,25 @@ def si(value: float | None, unit: str, *, digits: int = 3) -> str:
     # Rounded first, so that 999.9 fJ becomes 1.00 pJ.
     rounded = float(f"{value:.{digits - 1}e}")
     power = min(max(3 * math.floor(math.log10(abs(rounded)) / 3), min(_PREFIXES)), max(_PREFIXES))
-    return f"{_significant(rounded / 10.0**power, digits)} {_PREFIXES[power]}{unit}"
+    return minus(f"{_significant(rounded / 10.0**power, digits)} {_PREFIXES[power]}{unit}")
 
 
 def setting(value: float, unit: str) -> str:
     """A value that was chosen, not computed, as it would be written by hand: ``0.2 V``, ``50 ps``."""
     if unit == "V":
-        return f"{value:g} V"
+        return minus(f"{value:g} V")
     number, _, prefixed = si(value, unit, digits=6).partition(" ")
-    return f"{float(number):g} {prefixed}"
+    return minus(f"{float(number.replace(MINUS, '-')):g} {prefixed}")
+
+
+def minus(number: str) -> str:
+    """A number whose hyphen has become a true minus sign."""
+    return number.replace("-", MINUS)
+
+
+def chance(value: float) -> str:
+    """A small probability: ``2.0e-12``."""
+    return f"{value:.1e}"
 
 
 def tops(value: float | None) -> str:

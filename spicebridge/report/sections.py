@@ -9,16 +9,25 @@ from spicebridge.energy import Entry, ledger_from_json
 from spicebridge.report.drawing import Plot
 from spicebridge.report.markup import Html, join, table, tag
 from spicebridge.report.paper import DATA_NAMES
-from spicebridge.report.quantity import claimed, count, listed, percent, si, tops
+from spicebridge.report.quantity import (
+    chance,
+    claimed,
+    count,
+    listed,
+    minus,
+    percent,
+    si,
+    tops,
+)
 from spicebridge.report.run_plots import accuracy_plot, energy_plot
-from spicebridge.report.summary import ARMS
+from spicebridge.report.summary import ARMS, half_selected_name, table_size
 
 Record = Mapping[str, Any]
 
 
-def section(title: str, *children: object) -> Html:
+def section(title: str, *children: object, **attributes: str) -> Html:
     """A titled part of the page."""
-    return tag("section", tag("h2", title), *children)
+    return tag("section", tag("h2", title), *children, **attributes)
 
 
 def plots(*drawn: Plot | None) -> Html | None:
@@ -28,7 +37,7 @@ def plots(*drawn: Plot | None) -> Html | None:
 
 
 def header(said: Record) -> Html:
-    """What was run, in two lines."""
+    """What was run and on which tables, in a few lines."""
     what = [f"{said['split']}; training seeds {listed(said['seeds'])}."] if said["split"] else []
     if said["evaluated_on"] not in (None, "test"):
         what.append(f"Accuracy is on the {said['evaluated_on']} images, not on the test images.")
@@ -36,30 +45,36 @@ def header(said: Record) -> Html:
         "header",
         tag("h1", said["description"] or said["experiment"]),
         tag("p", tag("code", said["experiment"]), ". ", " ".join(what), class_="quiet"),
+        tag("p", f"Tables: {'; '.join(map(_table_name, said['tables']))}.", class_="quiet")
+        if said["tables"]
+        else None,
     )
 
 
+def _table_name(each: Record) -> str:
+    size = table_size(each)
+    return f"{each['name']}, {size}" if size else str(each["name"])
+
+
 def headline(said: Record) -> Html:
-    """The figures beside the paper's, and in words what keeps them apart."""
+    """The figures beside the paper's."""
     cards = tag("div", _accuracy_card(said), _feedforward_card(said), _update_card(said), class_="headline")
     if not said["paper"]:
         return cards
+    link = tag("a", "what differs from the paper", href="#differences")
+    return join([cards, tag("p", "Not to be compared as they stand: ", link, ".", class_="quiet")])
+
+
+def differences(said: Record) -> Html | None:
+    """In words, what keeps the figures from being compared with the paper's."""
+    if not said["paper"]:
+        return None
     sentences = (each.partition(": ") for each in said["differences"])
     items = (tag("li", tag("strong", f"{subject}."), " ", _capital(rest)) for subject, _, rest in sentences)
     paper = said["paper"]
-    return join(
-        [
-            cards,
-            section(
-                "What differs from the paper",
-                tag(
-                    "p",
-                    f"Paper: {paper['source']}. Not to be found there: {listed(paper['unknown'])}.",
-                    class_="quiet",
-                ),
-                tag("ul", *items),
-            ),
-        ]
+    known = f"Paper: {paper['source']}. Not to be found there: {listed(paper['unknown'])}."
+    return section(
+        "What differs from the paper", tag("p", known, class_="quiet"), tag("ul", *items), id="differences"
     )
 
 
@@ -73,7 +88,8 @@ def _accuracy_card(said: Record) -> Html:
         beside = f"paper: no figure for {DATA_NAMES.get(data, data)}"
     rows = [(name, percent(said[key], said[f"{key}_spread"])) for key, name in list(ARMS.values())[1:]]
     if said["accuracy"] is not None and said["baseline_accuracy"] is not None:
-        rows.append(("to floating point", f"{said['accuracy'] - said['baseline_accuracy']:+.2f} points"))
+        gap = f"{said['accuracy'] - said['baseline_accuracy']:+.2f} points"
+        rows.append(("to floating point", minus(gap)))
     return _card("Accuracy, circuit tables", percent(said["accuracy"], said["accuracy_spread"]), beside, rows)
 
 
@@ -93,6 +109,9 @@ def _feedforward_card(said: Record) -> Html:
             with_periphery="with cited periphery",
         ),
     ]
+    disturb = (said["operating_point"] or {}).get("read_disturb")
+    if disturb is not None:
+        rows.append(("read disturb, at most", f"{chance(disturb)} per read"))
     return _card("Feed-forward, array", tops(block["tops_per_watt"]), beside, rows)
 
 
@@ -106,7 +125,7 @@ def _update_card(said: Record) -> Html:
         ("per update", si(block["energy_per_update"], "J")),
         ("per pulse", si(block["energy_per_pulse"], "J")),
         ("per flip", si(block["energy_per_flip"], "J")),
-        *_tops_rows(block, with_periphery="with cited periphery"),
+        *_tops_rows(block, half_selected=half_selected_name(block), with_periphery="with cited periphery"),
     ]
     return _card("Weight update, array", tops(block["tops_per_watt"]), beside, rows)
 
@@ -196,6 +215,12 @@ def energy(record: Record, said: Record) -> Html:
         for name, block in (("Feed-forward", feedforward), ("Update", update))
         if block
     ]
+    half = (update or {}).get("half_selected")
+    if half:
+        defined.append(
+            f"Half-selected cells: {half['definition']}. One such cell's share of line u costs "
+            f"{si(half['u_line_energy'], 'J')}, of line e {si(half['e_line_energy'], 'J')}."
+        )
     layers = (feedforward or {}).get("layers") or ()
     return section(
         "Energy",

@@ -7,6 +7,7 @@ from typing import Any
 
 from spicebridge.report.differences import differences
 from spicebridge.report.paper import paper_of
+from spicebridge.report.quantity import count
 
 ARMS = {
     "table": ("accuracy", "circuit tables"),
@@ -21,6 +22,7 @@ UNITS = {
     "tops_per_watt": "TOPS/W",
     "energy": "J",
 }
+_TABLE = ("name", "digest", "size", "samples")
 _FIGURES = ("tops_per_watt", "energy_per_op")
 _FEEDFORWARD = (*_FIGURES, "energy_per_mac", "energy_per_image", "images", "definition")
 _UPDATE = (
@@ -33,6 +35,7 @@ _UPDATE = (
     "pulses",
     "flips",
     "definition",
+    "half_selected",
 )
 
 
@@ -44,8 +47,9 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``experiment``, accuracies in per cent with their spread over seeds, ``seeds``, ``split``, ``data``,
-        ``operating_point``, ``feedforward`` and ``update`` (TOPS/W and J), ``tables``, ``paper``,
-        ``differences`` from it in words, ``absent`` (what no figure counts), ``units``.
+        ``operating_point``, ``feedforward`` and ``update`` (TOPS/W and J), ``tables`` (with ``size`` and
+        ``samples`` where known), ``paper``, ``differences`` from it in words, ``absent`` (what no figure
+        counts), ``units``.
     """
     arms = record.get("arms", {})
     accuracies = {}
@@ -65,12 +69,28 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
         "operating_point": record.get("device"),
         "feedforward": _block(record.get("feedforward"), _FEEDFORWARD, ("mean_of_nine", "per_read")),
         "update": _block(record.get("update"), _UPDATE, ()),
-        "tables": [{"name": each["name"], "digest": each["digest"]} for each in record.get("tables", ())],
+        "tables": [
+            {key: each[key] for key in _TABLE if each.get(key) is not None}
+            for each in record.get("tables", ())
+        ],
         "paper": paper.to_json() if paper else None,
         "differences": list(differences(record, paper)) if paper else [],
         "absent": absent(record),
         "units": dict(UNITS),
     }
+
+
+def table_size(named: Mapping[str, Any]) -> str:
+    """How finely a table was swept, in words: ``full size, 40 500 devices``; empty where it is not known."""
+    size, samples = named.get("size"), named.get("samples")
+    devices = "1 device" if samples == 1 else f"{count(samples)} devices" if samples else None
+    return ", ".join(each for each in (f"{size} size" if size else None, devices) if each)
+
+
+def half_selected_name(update: Mapping[str, Any]) -> str:
+    """What a report calls an update's figure that counts half-selected cells."""
+    tile = (update.get("half_selected") or {}).get("tile")
+    return f"with half-selected cells of {tile} x {tile} tiles"
 
 
 def absent(record: Mapping[str, Any]) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spicebridge.report.paper import DATA_NAMES
-from spicebridge.report.quantity import MISSING, claimed, count, listed, percent, si, tops
-from spicebridge.report.summary import ARMS, summary
+from spicebridge.report.quantity import MISSING, chance, claimed, count, listed, percent, si, tops
+from spicebridge.report.summary import ARMS, half_selected_name, summary, table_size
 
 _WIDTH = 96
 Row = tuple[str, str, str]
@@ -37,7 +37,7 @@ def text_report(record: Mapping[str, Any]) -> str:
     if said["absent"]:
         lines += ["", *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", _WIDTH)]
     lines += ["", "Tables"]
-    lines += _aligned([(each["name"], each["digest"], "") for each in said["tables"]])
+    lines += _aligned([(each["name"], table_size(each), each["digest"]) for each in said["tables"]])
     return "\n".join(lines) + "\n"
 
 
@@ -67,6 +67,9 @@ def _feedforward(said: Mapping[str, Any]) -> Iterator[Row]:
     ):
         if block[key]:
             yield label, tops(block[key]["tops_per_watt"]), ""
+    disturb = (said["operating_point"] or {}).get("read_disturb")
+    if disturb is not None:
+        yield "  read disturb, at most", f"{chance(disturb)} per read", ""
 
 
 def _update(said: Mapping[str, Any]) -> Iterator[Row]:
@@ -81,6 +84,8 @@ def _update(said: Mapping[str, Any]) -> Iterator[Row]:
     yield "  energy per flip", si(block["energy_per_flip"], "J"), ""
     for key in ("updates", "pulses", "flips"):
         yield f"  {key}", count(block[key]), ""
+    if block["half_selected"]:
+        yield f"  {half_selected_name(block)}", tops(block["half_selected"]["tops_per_watt"]), ""
     if block["with_periphery"]:
         yield "  with cited periphery", tops(block["with_periphery"]["tops_per_watt"]), ""
 
@@ -90,8 +95,11 @@ def _claim(paper: Mapping[str, Any] | None, block: str) -> str:
 
 
 def _aligned(rows: list[Row]) -> list[str]:
-    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return [f"  {row[0]:<{first}}   {row[1]:<{second}}   {row[2]}".rstrip() for row in rows] if rows else []
+    if not rows:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    shown = [column for column in range(3) if widths[column]]
+    return ["  " + "   ".join(f"{row[n]:<{widths[n]}}" for n in shown).rstrip() for row in rows]
 
 
 def _item(sentence: str) -> list[str]:

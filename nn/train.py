@@ -27,6 +27,7 @@ from nn.record import digest_of, make_record
 from nn.synapse import SynapseDevice, compile_device
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
+from spicebridge.interrupts import interrupts_held
 from spicebridge.table import LookupTable
 
 CHECKPOINTS = "checkpoints"
@@ -186,7 +187,8 @@ def _in_processes(
         workers, mp_context=context, initializer=_start_worker, initargs=(device, dataset, reports, stop)
     )
     try:
-        futures: list[Future[Outcome]] = [executor.submit(_in_worker, task) for task in tasks]
+        with interrupts_held():  # the first submission starts the processes
+            futures: list[Future[Outcome]] = [executor.submit(_in_worker, task) for task in tasks]
         waiting = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.interrupts import interrupts_held
 from spicebridge.project import results_folder
 from spicebridge.simulator import SimulationError, Waveforms, ngspice
 
@@ -99,17 +98,6 @@ def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0)
             worker.stop()
 
 
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back; a process started meanwhile never sees it, and ends when its parent stops it."""
-    resource_tracker.ensure_running()  # starting it, as the first worker would, lets interrupts in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 @dataclass(frozen=True)
 class _Lost:
     """A deck whose worker died or was stopped while it ran."""
@@ -134,7 +122,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, childs_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(childs_end,), daemon=True)
-        with _interrupts_held():
+        with interrupts_held():
             self._process.start()
         childs_end.close()
         self._runs = 0

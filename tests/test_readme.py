@@ -62,5 +62,6 @@ def test_the_readmes_figures_are_the_records(run: str) -> None:
         f"{record['baseline_accuracy']:.2f}",
         f"{record['feedforward']['tops_per_watt']:.3g}",
         f"{record['update']['tops_per_watt']:.3g}",
+        f"{record['update']['half_selected']['tops_per_watt']:.3g}",
     ]
     assert cells[1:] == expected

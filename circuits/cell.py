@@ -129,6 +129,17 @@ def add_controls(circuit: Circuit, t_pulse: float | None) -> None:
         )
 
 
+def transient(t_pulse: float) -> str:
+    """The analysis of a deck with pulses of ``t_pulse`` (s), until their trailing edges have settled."""
+    return until(t_pulse + T_SETTLE)
+
+
+def until(t_stop: float) -> str:
+    """The analysis that follows the lines' pulse for ``t_stop`` (s) from its half height, at ``STEP``."""
+    end = T_START + t_stop
+    return f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}"
+
+
 def finish(circuit: Circuit, cell: Cell, *, name: str, analysis: str, save: list[str]) -> Deck:
     """The deck of a circuit: models loaded, options set, an analysis, and what is saved."""
     head = ".control\npre_osdi devices/stt_mtj.osdi\n.endc\n"

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from circuits.cell import (
-    STEP,
-    T_SETTLE,
     T_START,
     Cell,
     add_controls,
@@ -22,6 +20,8 @@ from circuits.cell import (
     gate_sign,
     new_circuit,
     start_state,
+    transient,
+    until,
 )
 from spicebridge.deck import Deck
 from spicebridge.simulator import Waveforms
@@ -56,12 +56,11 @@ def write_deck(
     for index, seed in enumerate(seeds):
         _branch(circuit, cell, index, index % GROUPS, seed=int(seed), mz0=start_state(direction))
         saved.append(f"v({_mz_node(index)})")
-    end = T_START + t_stop
     return finish(
         circuit,
         cell,
         name=f"mtj_write_{direction}_{v_write:g}V",
-        analysis=f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}",
+        analysis=until(t_stop),
         save=saved,
     )
 
@@ -74,12 +73,11 @@ def trailing_deck(cell: Cell, *, direction: str, v_write: float, t_pulse: float)
     for index, mz0 in enumerate((start_state(direction), -start_state(direction))):
         saved += _rails(circuit, index, v_write, gate_sign(direction) * cell.v_gate)
         _branch(circuit, cell, index, index, seed=0, mz0=mz0)
-    end = T_START + t_pulse + T_SETTLE
     return finish(
         circuit,
         cell,
         name=f"mtj_edges_{direction}_{v_write:g}V",
-        analysis=f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}",
+        analysis=transient(t_pulse),
         save=saved,
     )
 
@@ -93,12 +91,11 @@ def half_select_deck(cell: Cell, *, direction: str, v_write: float, t_pulse: flo
     for index, controls in enumerate((("ctl_u", "idle"), ("idle", "ctl_e"))):
         saved += _rails(circuit, index, v_write, gate_sign(direction) * cell.v_gate)
         _branch(circuit, cell, index, index, seed=0, mz0=start_state(direction), controls=controls)
-    end = T_START + t_pulse + T_SETTLE
     return finish(
         circuit,
         cell,
         name=f"mtj_half_select_{direction}_{v_write:g}V",
-        analysis=f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}",
+        analysis=transient(t_pulse),
         save=saved,
     )
 

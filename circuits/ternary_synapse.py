@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from circuits.cell import STEP, T_SETTLE, T_START, Cell, add_controls, finish, new_circuit
+from circuits.cell import T_START, Cell, add_controls, finish, new_circuit, transient
 from spicebridge.deck import Deck
 from spicebridge.simulator import Waveforms
 
@@ -52,12 +52,11 @@ def read_deck(cell: Cell, *, v_read: float, t_read: float) -> Deck:
         )
         circuit.V(f"out{index}", f"out{index}", circuit.gnd, "dc 0")
         saved += [f"i(v{rail}{index})" for rail in voltages] + [f"i(vout{index})"]
-    end = T_START + t_read + T_SETTLE
     return finish(
         circuit,
         cell,
         name=f"synapse_read_{v_read:g}V_{t_read * 1e9:g}ns",
-        analysis=f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}",
+        analysis=transient(t_read),
         save=saved,
     )
 

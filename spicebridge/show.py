@@ -51,7 +51,7 @@ def describe(table: LookupTable) -> dict[str, Any]:
             }
             for name in table.quantities
         },
-        "samples": _devices(table),
+        "samples": table.lineage.get("samples", 0),
         "simulations": len(table.lineage.get("decks", ())),
         "size": table.lineage.get("size"),
         "engine": table.origin.get("ngspice"),
@@ -169,14 +169,6 @@ def with_unit(value: float | None, unit: str) -> str:
 def measures_text(measures: Mapping[str, float]) -> str:
     """Results of ``.meas`` lines, one a line."""
     return "\n".join(f"  {name:<16} {value:.6g}" for name, value in measures.items())
-
-
-def _devices(table: LookupTable) -> int:
-    """Stochastic devices simulated: at each operating point, those watched for the shortest pulse."""
-    if "n_samples" not in table.quantities:
-        return 0
-    counted = table.data["n_samples"]
-    return int(counted.max("t_pulse").sum() if "t_pulse" in counted.dims else counted.sum())
 
 
 def _variable(table: LookupTable, quantity: str) -> xr.DataArray:

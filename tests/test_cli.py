@@ -128,7 +128,9 @@ def sheet(results: Path) -> LookupTable:
         },
         coords={"state": ["p", "ap"], "v": ("v", [0.4, 0.6], {"units": "V"})},
     )
-    table = LookupTable(data=data, name="sheet", lineage={"decks": ["ab", "cd"], "size": "quick"}, origin={})
+    table = LookupTable(
+        data=data, name="sheet", lineage={"decks": ["ab", "cd"], "samples": 1125, "size": "quick"}, origin={}
+    )
     table.save(results / "tables" / "sheet.h5")
     return table
 

@@ -83,8 +83,8 @@ def writing(record: Record, tables: Sequence[LookupTable], write: Waveforms | No
             "p",
             f"{by_law} of the pulses have a width at which too few devices switched, or stayed, for the "
             "Monte Carlo to give a probability: there the table holds the Fokker-Planck value. In this tail "
-            "the deck's Monte Carlo runs up to 1.5 % late in time against Fokker-Planck, a bias of its 1.25 ps "
-            "time step; that is 10 to 25 % in P.",
+            "the deck's Monte Carlo runs up to 1.5 % late in time against Fokker-Planck, a bias of its 1.25 "
+            "ps time step; that is 10 to 25 % in P.",
         )
         if by_law
         else None,

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from characterization.netlist_definition import NetlistDefinition, netlist_definition
+from characterization.values import DefinitionError, axis, number
 from circuits.cell import Cell, make_cell
-from spicebridge.errors import SpicebridgeError
-from spicebridge.settings import NAME_WORDS, is_name
-from spicebridge.table import check_axis
+from spicebridge.settings import NAME_WORDS, did_you_mean, is_name, read_toml
+
+# What procedures need of a definition, in one place.
+__all__ = [
+    "SIZES", "Definition", "DefinitionError", "available_definitions", "axis", "check_settings",
+    "load_definition", "number",
+]  # fmt: skip
 
 _FOLDER = Path(__file__).parent / "tables"
 SIZES = ("quick", "full")
-_MOST_POINTS = 100_000
 _SECTIONS = ("procedure", "about", "cell", "sweep", *SIZES)
-
-
-class DefinitionError(SpicebridgeError):
-    """A table definition that is missing or does not make sense."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a table is made of.
+    """What a table of one of our procedures is made of.
 
     Attributes:
         name: the table's.
@@ -52,50 +49,43 @@ def available_definitions() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
-def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None = None) -> Definition:
-    """A definition by name or by the path of a TOML file.
+def load_definition(
+    name: str, *, size: str, overrides: Mapping[str, Any] | None = None, trust: bool = False
+) -> Definition | NetlistDefinition:
+    """A definition by name or by the path of a TOML file: of a procedure, or of a netlist (``deck = ...``).
 
     Args:
         name: one of ``available_definitions()``, or a path ending in ``.toml``.
-        size: ``quick`` or ``full``.
-        overrides: ``section.key`` to a value, such as ``cell.temperature``; a sweep's key in either section.
+        size: ``quick`` or ``full``; a netlist's has one size.
+        overrides: ``section.key`` to a value: ``cell.temperature`` or ``axes.rval.points``, say; a
+            procedure's sweep key in either section.
+        trust: whether a netlist is trusted with files and commands.
 
     Raises:
         DefinitionError: unknown, unreadable, of a name no file can have, or with unknown sections or keys.
+        SpicebridgeError: a netlist that cannot be read, or that asks for what it may not do.
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
-        near = difflib.get_close_matches(name, available_definitions(), n=1)
         raise DefinitionError(
-            f"there is no table definition {name!r}."
-            + (f" Did you mean {near[0]}?" if near else "")
-            + f" There are: {', '.join(available_definitions())}."
+            f"there is no table definition {name!r}.{did_you_mean(name, available_definitions())}"
+            f" There are: {', '.join(available_definitions())}."
         )
     if not is_name(path.stem):
         raise DefinitionError(f"{path}: the table's name, {path.stem!r}, {NAME_WORDS}. Rename the file.")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DefinitionError(f"cannot read table definition {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
-    unknown = sorted(set(content) - set(_SECTIONS))
-    missing = sorted({"procedure", "sweep"} - set(content))
-    if unknown or missing:
-        raise DefinitionError(
-            f"{path.name}: unknown {unknown or 'nothing'}, missing {missing or 'nothing'}; "
-            f"a definition has {', '.join(_SECTIONS)}."
-        )
-    plain = [
-        section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)
-    ]
-    if plain:
-        raise DefinitionError(
-            f"{path.name}: {', '.join(plain)} should be a section, [{plain[0]}] and its keys."
-        )
+    content = read_toml(path, what="table definition", error=DefinitionError)
+    if "deck" in content and "procedure" not in content:
+        return netlist_definition(path, content, overrides=overrides or {}, trust=trust)
+    return _procedure_definition(path, content, size=size, overrides=overrides or {})
+
+
+def _procedure_definition(
+    path: Path, content: Mapping[str, Any], *, size: str, overrides: Mapping[str, Any]
+) -> Definition:
+    _check_sections(path, content)
     cell = dict(content.get("cell", {}))
     sweep = {**content["sweep"], **content.get(size, {})}
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         section, _, inner = key.rpartition(".")
         if section == "cell":
             cell[inner] = value
@@ -114,44 +104,21 @@ def load_definition(name: str, *, size: str, overrides: Mapping[str, Any] | None
     )
 
 
-def axis(name: str, value: object) -> tuple[float, ...]:
-    """A number axis from a list of values or from ``{start, stop, points}``.
-
-    Raises:
-        DefinitionError: neither, or not strictly increasing.
-    """
-    if isinstance(value, Mapping):
-        try:
-            start, stop, points = float(value["start"]), float(value["stop"]), int(value["points"])
-            if not 1 <= points <= _MOST_POINTS:
-                raise ValueError
-        except (KeyError, TypeError, ValueError) as error:
-            raise DefinitionError(
-                f"axis {name} needs numbers start and stop, and points, 1 to {_MOST_POINTS}."
-            ) from error
-        # Twelve figures, so that 0.45 is 0.45 and not what adding steps makes of it.
-        values: Sequence[float] = [float(f"{each:.12g}") for each in np.linspace(start, stop, points)]
-    elif isinstance(value, list) and all(_is_number(each) for each in value):
-        values = [float(each) for each in value]
-    else:
-        raise DefinitionError(f"axis {name} is {value!r}: give a list of numbers or start, stop, points.")
-    check_axis(name, values)
-    return tuple(values)
-
-
-def number(name: str, value: object) -> float:
-    """A positive number of a sweep, SI units.
-
-    Raises:
-        DefinitionError: it is none.
-    """
-    if not _is_number(value) or not 0 < float(value) < float("inf"):  # type: ignore[arg-type]  # a number
-        raise DefinitionError(f"{name} = {value!r} should be a positive number.")
-    return float(value)  # type: ignore[arg-type]  # a number
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _check_sections(path: Path, content: Mapping[str, Any]) -> None:
+    unknown = sorted(set(content) - set(_SECTIONS))
+    missing = sorted({"procedure", "sweep"} - set(content))
+    if unknown or missing:
+        raise DefinitionError(
+            f"{path.name}: unknown {unknown or 'nothing'}, missing {missing or 'nothing'}; "
+            f"a definition has {', '.join(_SECTIONS)}, or deck and axes for a netlist of your own."
+        )
+    plain = [
+        section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)
+    ]
+    if plain:
+        raise DefinitionError(
+            f"{path.name}: {', '.join(plain)} should be a section, [{plain[0]}] and its keys."
+        )
 
 
 def check_settings(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:

@@ -28,7 +28,8 @@ from circuits.mtj_branch import (
     trailing_deck,
     write_deck,
 )
-from spicebridge.sweep import Engine, Unit, Values
+from spicebridge.store import Values
+from spicebridge.sweep import Ran, Runs, Unit, run_all
 
 DEVICES_PER_DECK = 225
 SEEDS_PER_POINT = 4096
@@ -66,8 +67,8 @@ class Row:
     tail_watched: float
 
 
-def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, list[Unit]]:
-    """The table's data and the simulations it came from."""
+def characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, list[Ran]]:
+    """The table's data and the simulations it came from; a row of which one failed is all NaN."""
     check_settings(definition.sweep, _SETTINGS, f"{definition.name} sweep")
     v_write = axis("v_write", definition.sweep["v_write"])
     v_sampled = axis("v_sampled", definition.sweep["v_sampled"])
@@ -84,16 +85,16 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     line_units = [load_line_unit(cell, direction=direction, v_write=v) for direction, v in points]
     edge_units = [_edge_unit(cell, direction, v) for direction, v in points]
     half_units = [_half_unit(cell, direction, v) for direction, v in points]
-    static = engine.run([*line_units, *edge_units, *half_units])
+    static = run_all(engine, [*line_units, *edge_units, *half_units])
+    parts = {point: static[index :: len(points)] for index, point in enumerate(points)}
     lines = {
-        point: make_load_line(unit.deck, values, direction=point[0], temperature=cell.temperature)
-        for point, unit, values in zip(points, line_units, static, strict=False)
+        point: make_load_line(line.unit.deck, line.values, direction=point[0], temperature=cell.temperature)
+        for point, (line, *_) in parts.items()
+        if line.values is not None
     }
-    edges = dict(zip(points, static[len(points) : 2 * len(points)], strict=True))
-    halves = dict(zip(points, static[2 * len(points) :], strict=True))
 
     first = _whole("first_seed", definition.sweep["first_seed"])
-    sampled = [point for point in points if point[1] in v_sampled]
+    sampled = [point for point in points if point[1] in v_sampled and point in lines]
     watch = {point: _watch(lines[point], widths, until=0.998) for point in sampled}
     tail_watch = {point: _watch(lines[point], widths, until=TAIL) for point in sampled}
     main_units, tail_units = {}, {}
@@ -101,26 +102,36 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
         seeds = device_seeds(first, *point, samples + tail_samples)
         main_units[point] = _write_units(cell, point, watch[point], seeds[:samples], widths)
         tail_units[point] = _write_units(cell, point, tail_watch[point], seeds[samples:], widths)
-    flat = [unit for units in (main_units, tail_units) for point in sampled for unit in units[point]]
-    results = iter(engine.run(flat))
+    flat = run_all(
+        engine, [unit for units in (main_units, tail_units) for point in sampled for unit in units[point]]
+    )
+    results = iter(flat)
     main = {point: [next(results) for _ in main_units[point]] for point in sampled}
     tail = {point: [next(results) for _ in tail_units[point]] for point in sampled}
-    rows = {
-        point: Row(
+    rows: dict[tuple[str, float], Row | None] = {}
+    for point in points:
+        statics, mains, tails = (_complete(each.get(point, [])) for each in (parts, main, tail))
+        if statics is None or mains is None or tails is None:
+            rows[point] = None
+            continue
+        _, edges, half_selected = statics
+        rows[point] = Row(
             line=lines[point],
-            edges=edges[point],
-            half_selected=halves[point]["energy"],
-            first_passage=_passages(main.get(point, [])),
-            tail_passage=_passages(tail.get(point, [])),
-            energy=np.concatenate(
-                [np.empty((0, len(widths))), *(_padded(each, widths) for each in main.get(point, []))]
-            ),
+            edges=edges,
+            half_selected=half_selected["energy"],
+            first_passage=_passages(mains),
+            tail_passage=_passages(tails),
+            energy=np.concatenate([np.empty((0, len(widths))), *(_padded(each, widths) for each in mains)]),
             watched=watch.get(point, 0.0),
             tail_watched=tail_watch.get(point, 0.0),
         )
-        for point in points
-    }
-    return _dataset(rows, v_write, widths), [*line_units, *edge_units, *half_units, *flat]
+    return _dataset(rows, v_write, widths), [*static, *flat]
+
+
+def _complete(ran: Sequence[Ran]) -> list[Values] | None:
+    """The values of all, or None if one has none."""
+    values = [each.values for each in ran if each.values is not None]
+    return values if len(values) == len(ran) else None
 
 
 def device_seeds(first: int, direction: str, v_write: float, samples: int) -> list[int]:
@@ -194,9 +205,9 @@ def _padded(values: Values, widths: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _dataset(
-    rows: dict[tuple[str, float], Row], v_write: Sequence[float], widths: NDArray[np.float64]
+    rows: dict[tuple[str, float], Row | None], v_write: Sequence[float], widths: NDArray[np.float64]
 ) -> xr.Dataset:
-    filled = {point: _fill(row, widths) for point, row in rows.items()}
+    filled = {point: _fill(row, widths) if row else _hole(widths) for point, row in rows.items()}
     axes = ("direction", "v_write")
     variables = {}
     for name, (units, long_name, extra) in _QUANTITIES.items():
@@ -259,6 +270,14 @@ def _fill(row: Row, widths: NDArray[np.float64]) -> dict[str, Any]:
         "latency": latency,
         "latency_se": latency_se,
     }
+
+
+def _hole(widths: NDArray[np.float64]) -> dict[str, Any]:
+    """A row without values."""
+    shapes = {"energy_half_selected": len(LINES), "latency": len(QUANTILES), "latency_se": len(QUANTILES)}
+    values = {name: np.full(shapes.get(name, len(widths)), np.nan) for name in _QUANTITIES}
+    whole = np.zeros(len(widths), int)
+    return values | {"n_samples": whole, "n_switched": whole, "route": whole + FOKKER_PLANCK}
 
 
 def _pulse_energy(

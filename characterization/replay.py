@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from characterization.run import definition_of, make_table
-from spicebridge.sweep import Engine
+from spicebridge.sweep import Engine, Progress
 from spicebridge.table import LookupTable
 
 
-def replay(
-    table: LookupTable, *, workers: int, version: str, progress: Callable[[int, int], None]
-) -> dict[str, Any]:
+def replay(table: LookupTable, *, workers: int, version: str, progress: Progress) -> dict[str, Any]:
     """Simulate a table again in a store of its own.
 
     Args:
         table: the table.
         workers: processes.
         version: of the ngspice in use.
-        progress: called with simulations done and all there are.
+        progress: called with simulations ended, all there are, and those that failed.
 
     Returns:
         ``table``, its name; ``same``, whether the digests are equal; ``outcome``, in words.
     """
     with tempfile.TemporaryDirectory() as store:
-        engine = Engine(store=Path(store), workers=workers, version=version, progress=progress)
+        engine = Engine(
+            store=Path(store) / "points.sqlite", workers=workers, version=version, progress=progress
+        )
         again = make_table(definition_of(table), engine)
     same = again.digest == table.digest
     outcome = "the same digest" if same else f"digest {again.digest[:12]}, recorded {table.digest[:12]}"

@@ -10,67 +10,103 @@ from typing import Any
 
 import xarray as xr
 
-from characterization import mtj_write, synapse_read
+from characterization import mtj_write, netlist, synapse_read
 from characterization.definition import Definition, DefinitionError
+from characterization.netlist_definition import NetlistDefinition
 from circuits.cell import make_cell
 from spicebridge.deck import netlist_digest
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
-from spicebridge.sweep import Engine, Unit
+from spicebridge.sweep import Ran, Runs
 from spicebridge.table import LookupTable
 
-PROCEDURES: dict[str, Callable[[Definition, Engine], tuple[xr.Dataset, list[Unit]]]] = {
+PROCEDURES: dict[str, Callable[[Definition, Runs], tuple[xr.Dataset, list[Ran]]]] = {
     "mtj_write": mtj_write.characterize,
     "synapse_read": synapse_read.characterize,
 }
 
 
-def make_table(definition: Definition, engine: Engine) -> LookupTable:
-    """Characterise: simulate what is missing and assemble the table.
+def make_table(definition: Definition | NetlistDefinition, engine: Runs) -> LookupTable:
+    """Characterise: simulate what is missing and assemble the table, NaN where a simulation failed.
 
     Raises:
         DefinitionError: an unknown procedure or setting.
-        SpicebridgeError: some simulations failed.
+        SpicebridgeError: what is kept between runs cannot be written, or there is not one value.
     """
+    if isinstance(definition, NetlistDefinition):
+        data, lineage = netlist.characterize(definition, engine)
+    else:
+        data, lineage = _characterize(definition, engine)
+    return LookupTable(
+        data=data, name=definition.name, lineage=lineage, origin=_origin(definition, engine.version)
+    )
+
+
+def _origin(definition: Definition | NetlistDefinition, engine: str) -> dict[str, Any]:
+    limit = definition.time_limit if isinstance(definition, NetlistDefinition) else None
+    return {
+        "ngspice": engine,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "packages": {name: version(name) for name in ("numpy", "scipy", "xarray", "PySpice")},
+    } | ({} if limit is None else {"time_limit": limit})
+
+
+def _characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, dict[str, Any]]:
     if definition.procedure not in PROCEDURES:
         raise DefinitionError(
             f"{definition.name} asks for procedure {definition.procedure!r}. "
             f"There are: {', '.join(PROCEDURES)}."
         )
-    data, units = PROCEDURES[definition.procedure](definition, engine)
-    return LookupTable(
-        data=data,
-        name=definition.name,
-        lineage=_lineage(definition, data, units),
-        origin={
-            "ngspice": engine.version,
-            "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "packages": {name: version(name) for name in ("numpy", "scipy", "xarray", "PySpice")},
-        },
-    )
+    data, ran = PROCEDURES[definition.procedure](definition, engine)
+    return data, _lineage(definition, data, ran)
 
 
-def _lineage(definition: Definition, data: xr.Dataset, units: list[Unit]) -> dict[str, Any]:
+def _lineage(definition: Definition, data: xr.Dataset, ran: list[Ran]) -> dict[str, Any]:
     """What the values came from: settings, every deck and model by digest, device parameters with sources."""
     cell = definition.cell
     parameters = read_parameter_set(netlists_folder() / "devices" / f"{cell.mtj}.lib")
     files = [f"devices/{cell.mtj}.lib", f"transistors/{cell.card}.lib", "cells.lib", "devices/stt_mtj.va"]
-    return {
+    decks = [each.unit.deck for each in ran]
+    lineage: dict[str, Any] = {
         "procedure": definition.procedure,
         "size": definition.size,
         "samples": int(data["n_samples"].max("t_pulse").sum()) if "n_samples" in data else 0,
         "cell": asdict(cell),
         "sweep": dict(definition.sweep),
-        "decks": dict(sorted({(unit.deck.digest, unit.deck.name) for unit in units})),
-        "models": dict(sorted({(each.module, each.digest) for unit in units for each in unit.deck.models})),
+        "decks": dict(sorted({(deck.digest, deck.name) for deck in decks})),
+        "models": dict(sorted({(each.module, each.digest) for deck in decks for each in deck.models})),
         "netlists": {file: netlist_digest(netlists_folder() / file) for file in files},
         "parameters": {name: asdict(each) for name, each in parameters.items()},
     }
+    # Only where there are any: a table without keeps the digest it always had.
+    if failed := [
+        {"at": _at(each), "deck": each.unit.deck.digest, "why": each.outcome.failure.reason}
+        for each in ran
+        if each.outcome.failure is not None
+    ]:
+        lineage["failed"] = failed
+    if aids := [{"at": _at(each), "aid": each.outcome.aid} for each in ran if each.outcome.aid is not None]:
+        lineage["aids"] = aids
+    return lineage
 
 
-def definition_of(table: LookupTable) -> Definition:
-    """The definition that a table was made from, as its lineage holds it."""
+def _at(ran: Ran) -> dict[str, float | str]:
+    """Which point a simulation was for: its deck's name and the single values it was measured with."""
+    single = {
+        name: value for name, value in ran.unit.arguments.items() if isinstance(value, int | float | str)
+    }
+    return {"deck": ran.unit.deck.name, **single}
+
+
+def definition_of(table: LookupTable) -> Definition | NetlistDefinition:
+    """The definition that a table was made from, as its lineage holds it.
+
+    Raises:
+        DeckError: a netlist's base deck is no longer kept on this machine.
+    """
     lineage = table.lineage
+    if lineage["procedure"] == NetlistDefinition.procedure:
+        return netlist.definition_of(table)
     return Definition(
         name=table.name,
         procedure=lineage["procedure"],

@@ -12,7 +12,7 @@ from characterization.definition import Definition, axis, check_settings
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
 from circuits.cell import DIRECTIONS, require_positive, start_state
 from circuits.ternary_synapse import ACTIVATIONS, STATES, measure_read, read_deck
-from spicebridge.sweep import Engine, Unit
+from spicebridge.sweep import Ran, Runs, Unit, run_all
 
 _QUANTITIES = {
     "current": ("A", "current into the column's virtual ground as the read ends"),
@@ -22,8 +22,8 @@ _QUANTITIES = {
 }
 
 
-def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, list[Unit]]:
-    """The table's data and the simulations it came from."""
+def characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, list[Ran]]:
+    """The table's data, NaN where a simulation failed, and the simulations it came from."""
     check_settings(definition.sweep, ("v_read", "t_read"), f"{definition.name} sweep")
     voltages = axis("v_read", definition.sweep["v_read"])
     times = axis("t_read", definition.sweep["t_read"])
@@ -41,15 +41,17 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
     ]
     points = [(direction, v) for v in voltages for direction in DIRECTIONS]
     line_units = [load_line_unit(cell, direction=direction, v_write=v) for direction, v in points]
-    results = engine.run([*units, *line_units])
+    ran = run_all(engine, [*units, *line_units])
     lines = {
-        point: make_load_line(unit.deck, result, direction=point[0], temperature=cell.temperature)
-        for point, unit, result in zip(points, line_units, results[len(units) :], strict=True)
+        point: make_load_line(each.unit.deck, each.values, direction=point[0], temperature=cell.temperature)
+        for point, each in zip(points, ran[len(units) :], strict=True)
+        if each.values is not None
     }
     values = {}
+    hole = np.full((len(STATES), len(ACTIVATIONS)), np.nan)
     for name in ("current", "energy", "settling"):
         measured = np.array(
-            [each[name] for each in results[: len(units)]]
+            [hole if each.values is None else each.values[name] for each in ran[: len(units)]]
         )  # (v_read * t_read, state, activation)
         shape = (len(voltages), len(times), len(STATES), len(ACTIVATIONS))
         values[name] = np.moveaxis(measured.reshape(shape), (2, 3), (0, 1))
@@ -71,7 +73,7 @@ def characterize(definition: Definition, engine: Engine) -> tuple[xr.Dataset, li
             "t_read": ("t_read", list(times), {"units": "s", "long_name": "read width at half height"}),
         },
     )
-    return data, [*units, *line_units]
+    return data, ran
 
 
 def _disturb(
@@ -79,9 +81,17 @@ def _disturb(
 ) -> NDArray[np.float64]:
     """P(either MTJ flips) in one read from equilibrium, (state, activation, v_read, t_read).
 
-    A driven MTJ is at risk only in the state that its drive leads away from.
+    A driven MTJ is at risk only in the state that its drive leads away from. NaN where the load
+    line is missing.
     """
-    flips = {point: line.switching_probability(times) for point, line in lines.items()}
+    unknown = np.full(len(times), np.nan)
+    flips = {
+        (direction, v): lines[direction, v].switching_probability(times)
+        if (direction, v) in lines
+        else unknown
+        for direction in DIRECTIONS
+        for v in voltages
+    }
     result = np.zeros((len(STATES), len(ACTIVATIONS), len(voltages), len(times)))
     for row, states in enumerate(STATES.values()):
         for column, activation in enumerate(ACTIVATIONS.values()):

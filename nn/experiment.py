@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 from nn.data import LOADERS, Split
 from nn.encoding import ENCODINGS
 from spicebridge.errors import SpicebridgeError
-from spicebridge.settings import NAME_WORDS, is_name, parse_setting
+from spicebridge.settings import NAME_WORDS, is_name, parse_setting, read_toml
 
 FOLDER = Path(__file__).parent / "experiments"
 ENCODING_NAMES = (*ENCODINGS, "blind")
@@ -129,12 +128,7 @@ def load_experiment(name_or_path: str | Path, *, overrides: Mapping[str, Any] | 
                 f"There are: {', '.join(available_experiments())}; or give the path of a .toml file."
             )
         path = FOLDER / f"{name}.toml"
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpicebridgeError(f"cannot read experiment {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpicebridgeError(f"experiment {path} is not TOML: {error}.") from error
+    settings = read_toml(path, what="experiment")
     settings.setdefault("name", path.stem)
     for key, value in (overrides or {}).items():
         _override(settings, key, value)

@@ -45,6 +45,7 @@ def run(
     workers: int = 1,
     progress: Callable[[Progress], None] = lambda _: None,
     data_folder: Path | None = None,
+    allow_holes: bool = False,
     circumstances: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train an experiment and write ``record.json`` and ``weights.npz`` into ``folder``.
@@ -61,16 +62,25 @@ def run(
         workers: processes; networks (arm and seed) are shared out among them.
         progress: called in this process after every epoch of every network.
         data_folder: holds ``mnist/``; see ``nn.mnist.load_mnist``.
+        allow_holes: whether a table may lack simulations that failed. What is read is there all the same:
+            reading a hole is an error.
         circumstances: put into the record as they are (command, git revision).
 
     Returns:
         The record, as ``nn.record.make_record`` describes it.
 
     Raises:
-        SpicebridgeError: a table that is missing or does not hold the operating point, unknown arms, data
-            that cannot be had, or a worker that died.
+        SpicebridgeError: a table that is missing, has holes or does not hold the operating point, unknown
+            arms, data that cannot be had, or a worker that died.
     """
     started = time.perf_counter()
+    for name, table in tables.items():
+        if table.holes and not allow_holes:
+            raise SpicebridgeError(
+                f"table {name} has holes: {len(table.holes)} of its simulations failed, the first because "
+                f"{table.holes[0]['why']!r}. Make it again (spicebridge characterize {name}), or train on "
+                "what there is with --allow-holes."
+            )
     device = device_for(experiment, tables)
     unknown = [arm for arm in arms if arm not in ARMS]
     if unknown or not arms:

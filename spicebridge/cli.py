@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.terminal import (
+    bar,
+    check_plot,
+    cores,
+    pairs,
+    print_json,
+    revision,
+    save_figure,
+    sweep_bar,
+    title,
+    yes,
+)
+from spicebridge.terminal import seeds as seed_list
 
 SATURATED = 0.999  # below this share, a run says that its longest pulse does not saturate
+TRUST_HELP = "Let a netlist run commands and read any file."
 SIZE_HELP = "Quick: a minute or less, for a first look. Full: what the reference tables hold."
 
 
@@ -62,12 +71,12 @@ def doctor(as_json: bool) -> None:
 
     found = examine()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         ngspice = found["ngspice"]
         click.echo(f"ngspice     {ngspice['version'] or 'none'}   {ngspice['library'] or ''}")
-        click.echo(f"simulates   {_yes(ngspice['simulates'])}")
-        click.echo(f"OSDI        {'not tried' if ngspice['osdi'] is None else _yes(ngspice['osdi'])}")
+        click.echo(f"simulates   {yes(ngspice['simulates'])}")
+        click.echo(f"OSDI        {'not tried' if ngspice['osdi'] is None else yes(ngspice['osdi'])}")
         click.echo(f"compiler    {found['compiler'] or 'none'}")
         for problem in found["problems"]:
             click.echo(f"problem     {problem}")
@@ -87,14 +96,14 @@ def list_(as_json: bool) -> None:
     from spicebridge.project import netlists_folder
 
     found: dict[str, dict[str, str]] = {
-        "netlists": {path.stem: _title(path) for path in sorted(netlists_folder().glob("*.cir"))},
+        "netlists": {path.stem: title(path) for path in sorted(netlists_folder().glob("*.cir"))},
         "definitions": {name: load_definition(name, size="quick").about for name in available_definitions()},
         "tables": {name: str(path) for name, path in sorted(available_tables().items())},
         "experiments": {name: load_experiment(name).description for name in available_experiments()},
         "runs": {name: str(path.parent) for name, path in sorted(available_runs().items())},
     }
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for kind, entries in found.items():
         click.echo(kind)
@@ -109,9 +118,15 @@ def list_(as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Override a .param; repeatable.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write the waveforms as PNG, SVG or PDF.")
 @click.option("--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b.")
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
 def simulate(
-    deck: Path, settings: tuple[str, ...], plot: Path | None, export: Path | None, as_json: bool
+    deck: Path,
+    settings: tuple[str, ...],
+    plot: Path | None,
+    export: Path | None,
+    trust: bool,
+    as_json: bool,
 ) -> None:
     """Run one netlist file in ngspice.
 
@@ -119,18 +134,20 @@ def simulate(
     """
     from spicebridge.deck import read_deck
     from spicebridge.files import write_text
+    from spicebridge.permission import TRUSTED, outside
     from spicebridge.show import measures_text, waveform_figure
     from spicebridge.workers import simulate as run
 
-    _check_plot(plot)
-    chosen = read_deck(deck).with_parameters(**_pairs(settings))
+    check_plot(plot)
+    permission = TRUSTED if trust else outside([deck.parent])
+    chosen = read_deck(deck, permission=permission).with_parameters(**pairs(settings))
     recorded = run(chosen)
     if export is not None:
         write_text(export, chosen.replayable())
     if plot is not None:
-        _save_figure(waveform_figure(recorded), plot)
+        save_figure(waveform_figure(recorded), plot)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "deck": chosen.digest,
                 "analysis": recorded.analysis,
@@ -183,38 +200,50 @@ def compile_(model: Path, output: Path | None, compiler: str) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="TABLE...")
 @click.option("--quick/--full", default=True, show_default=True, help=SIZE_HELP)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask cluster to run on instead of this machine.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--reference", is_flag=True, help="Write the tracked reference table.")
 def characterize(
-    names: tuple[str, ...], quick: bool, workers: int | None, settings: tuple[str, ...], reference: bool
+    names: tuple[str, ...],
+    quick: bool,
+    workers: int | None,
+    scheduler: str | None,
+    settings: tuple[str, ...],
+    trust: bool,
+    reference: bool,
 ) -> None:
     """Sweep circuits into lookup tables.
 
-    TABLE is a definition that comes with the project (see: spicebridge list) or a TOML file of your own.
-    Finished simulations are kept, so a sweep that was stopped goes on where it was.
+    TABLE is a definition that comes with the project (see: spicebridge list) or a TOML file of your own, of
+    one of its circuits or of any netlist (see docs/own_netlist.md). Finished simulations are kept, so a sweep
+    that was stopped goes on where it was.
 
-    Example: spicebridge characterize mtj_write --set cell.temperature=350
+    Example: spicebridge characterize docs/rc.toml
     """
     from characterization.definition import load_definition
     from characterization.run import make_table
     from spicebridge.catalog import table_path
-    from spicebridge.project import cache_folder, reference_folder
+    from spicebridge.cluster import cluster_engine, connect
+    from spicebridge.project import reference_folder, store_file
     from spicebridge.settings import parse_setting
-    from spicebridge.show import table_text
+    from spicebridge.show import holes_text, table_text
     from spicebridge.sweep import Engine
 
-    overrides = {key: parse_setting(text) for key, text in _pairs(settings).items()}
-    definitions = [
-        load_definition(name, size="quick" if quick else "full", overrides=overrides) for name in names
-    ]
-    engine_version = _engine_version()
+    overrides = {key: parse_setting(text) for key, text in pairs(settings).items()}
+    size = "quick" if quick else "full"
+    definitions = [load_definition(name, size=size, overrides=overrides, trust=trust) for name in names]
+    executor: Executor | None = connect(scheduler) if scheduler else None
+    version = cluster_engine(executor) if executor else _engine_version()
+    holes = 0
     for given, definition in zip(names, definitions, strict=True):
-        with _bar(definition.name, "sim") as show:
+        with sweep_bar(definition.name) as show:
             engine = Engine(
-                store=cache_folder() / "points",
-                workers=workers or _cores(),
-                version=engine_version,
-                progress=lambda done, total, show=show: show(done, total, ""),  # type: ignore[misc]  # bound now
+                store=store_file(),
+                workers=workers or cores(),
+                version=version,
+                progress=show,
+                executor=executor,
             )
             table = make_table(definition, engine)
         tracked = reference_folder() / "tables" / f"{table.name}.h5"
@@ -230,6 +259,14 @@ def characterize(
                 f"{path}",
                 err=True,
             )
+        if table.holes:
+            click.echo(holes_text(table), err=True)
+            holes += len(table.holes)
+    if holes:
+        raise SpicebridgeError(
+            "a table has holes, named above; all else is in it and kept. The same command tries the failed "
+            "simulations again."
+        )
 
 
 @main.command()
@@ -247,17 +284,60 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     from spicebridge.catalog import find_table
     from spicebridge.show import describe, quantity_text, table_figure, table_text
 
-    _check_plot(plot)
+    check_plot(plot)
     found = find_table(table)
     text = quantity_text(found, quantity) if quantity else table_text(found)
     if plot is not None:
-        _save_figure(table_figure(found, quantity or found.quantities[0]), plot)
+        save_figure(table_figure(found, quantity or found.quantities[0]), plot)
     if as_json:
-        _print_json(describe(found))
+        print_json(describe(found))
         return
     click.echo(text)
     if plot is not None:
         click.echo(f"Plot: {plot}")
+
+
+@main.command()
+@click.argument("table")
+@click.option("--entries", type=click.IntRange(1), default=10, show_default=True, help="Points to verify.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Chooses the points.")
+@click.option("--at", multiple=True, metavar="AXIS=VALUE", help="Only points with this value; repeatable.")
+@click.option("--tolerance", type=float, default=None, help="Relative; the table's own if not given.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
+def verify(
+    table: str,
+    entries: int,
+    seed: int,
+    at: tuple[str, ...],
+    tolerance: float | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Simulate random entries of a table again with the bare ngspice program, and compare.
+
+    Neither libngspice nor the worker processes nor the store take part. Exit status 1 if an entry differs.
+
+    Example: spicebridge verify synapse_read --entries 5
+    """
+    from characterization.verify import cost_text, plan, verification_record, verification_text
+    from characterization.verify import verify as compare
+    from spicebridge.bare import BareEngine
+    from spicebridge.catalog import find_table
+    from spicebridge.project import results_folder
+    from spicebridge.settings import parse_setting
+
+    where = {axis: parse_setting(text) for axis, text in pairs(at, option="--at").items()}
+    chosen = plan(find_table(table), entries=entries, seed=seed, at=where)
+    click.echo(cost_text(chosen), err=True)
+    with sweep_bar(f"verify {chosen.table.name}") as show:
+        engine = BareEngine(folder=results_folder() / "verify", workers=workers or cores(), progress=show)
+        found = compare(chosen, tolerance=tolerance, engine=engine)
+    if as_json:
+        print_json(verification_record(found))
+    else:
+        click.echo(verification_text(found))
+    sys.exit(0 if found.ok else 1)
 
 
 @main.command()
@@ -266,6 +346,7 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
 @click.option("--seeds", help="Seeds instead of the experiment's, as 1,2,3.")
 @click.option("--arms", default="table,ideal,float", show_default=True, help="Networks to train.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--allow-holes", is_flag=True, help="Train on tables of which some simulations failed.")
 @click.option("--reference", is_flag=True, help="Write the tracked reference record.")
 def train(
     experiment: str,
@@ -273,6 +354,7 @@ def train(
     seeds: str | None,
     arms: str,
     workers: int | None,
+    allow_holes: bool,
     reference: bool,
 ) -> None:
     """Train an experiment's networks on its tables; a run that was stopped goes on where it was.
@@ -288,9 +370,9 @@ def train(
     from spicebridge.lineage import changed_netlists
     from spicebridge.project import netlists_folder, reference_folder
 
-    overrides: dict[str, Any] = dict(_pairs(settings))
+    overrides: dict[str, Any] = dict(pairs(settings))
     if seeds is not None:
-        overrides["seeds"] = _seeds(seeds)
+        overrides["seeds"] = seed_list(seeds)
     chosen = load_experiment(experiment, overrides=overrides)
     tables = {name: find_table(name) for name in (chosen.tables.write, chosen.tables.read)}
     for name, table in tables.items():
@@ -302,7 +384,7 @@ def train(
             )
     names = [arm.strip() for arm in arms.split(",")]
     networks = len(names) * len(chosen.seeds)
-    with _bar(chosen.name, "epoch") as show:
+    with bar(chosen.name, "epoch") as show:
         done = 0
 
         def progress(report: Any) -> None:
@@ -318,10 +400,11 @@ def train(
             tables,
             folder=folder,
             arms=names,
-            workers=workers or _cores(),
+            workers=workers or cores(),
             progress=progress,
             data_folder=Path(data) if data else None,
-            circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": _revision()},
+            allow_holes=allow_holes,
+            circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": revision()},
         )
     saturation = record["device"]["saturation"]
     if saturation < SATURATED:
@@ -344,6 +427,7 @@ def report(run: str, as_json: bool) -> None:
 
     Example: spicebridge report digits_ternary_mtj
     """
+    from characterization.definition import Definition
     from characterization.run import definition_of
     from circuits.example_write import example_write
     from spicebridge.catalog import find_record, tables_by_digest
@@ -355,12 +439,15 @@ def report(run: str, as_json: bool) -> None:
 
     record = find_record(run)
     if as_json:
-        _print_json(summary(record))
+        print_json(summary(record))
         return
     tables = tables_by_digest()
     written = tables.get(record["tables"][0]["digest"])
+    definition = definition_of(written) if written else None
     example = (
-        example_write(definition_of(written).cell, v_write=record["device"]["v_write"]) if written else None
+        example_write(definition.cell, v_write=record["device"]["v_write"])
+        if isinstance(definition, Definition)
+        else None
     )
     page = html_report(
         record,
@@ -403,7 +490,7 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
         concerned = {each["digest"]: known.get(each["digest"]) for each in record["tables"]}
     replayed = [_replayed(digest, table) for digest, table in concerned.items()] if replay else []
     if as_json:
-        _print_json({"chain": [asdict(link) for link in links], "replay": replayed})
+        print_json({"chain": [asdict(link) for link in links], "replay": replayed})
     else:
         click.echo(chain_text(links))
         for each in replayed:
@@ -418,13 +505,8 @@ def _replayed(digest: str, table: Any) -> dict[str, Any]:
 
     if table is None:
         return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
-    with _bar(f"replay {table.name}", "sim") as show:
-        return replay(
-            table,
-            workers=_cores(),
-            version=_engine_version(),
-            progress=lambda done, total: show(done, total, ""),
-        )
+    with sweep_bar(f"replay {table.name}") as show:
+        return replay(table, workers=cores(), version=_engine_version(), progress=show)
 
 
 def _headline(record: dict[str, Any]) -> str:
@@ -448,20 +530,6 @@ def _headline(record: dict[str, Any]) -> str:
     return f"accuracy {', '.join(accuracies)}\n{', '.join(energies)}"
 
 
-@contextmanager
-def _bar(name: str, unit: str) -> Iterator[Any]:
-    """A progress bar with rate and time left, shown from the second second on, only on a terminal."""
-    with tqdm(desc=name, unit=unit, delay=2, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
-
-        def show(done: int, total: int, words: str) -> None:
-            bar.total = total
-            if words:
-                bar.set_postfix_str(words, refresh=False)
-            bar.update(done - bar.n)
-
-        yield show
-
-
 def _engine_version() -> str:
     """The version of the ngspice that workers will load, asked of one of them."""
     from spicebridge.deck import make_deck
@@ -470,83 +538,3 @@ def _engine_version() -> str:
 
     probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=netlists_folder(), name="probe")
     return f"ngspice-{run(probe).engine}"
-
-
-def _cores() -> int:
-    """The cores this process may use; in a container that can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{setting!r} is not of the form KEY=VALUE.", param_hint="--set")
-        pairs[key.strip()] = value.strip()
-    return pairs
-
-
-def _seeds(text: str) -> list[int]:
-    try:
-        return [int(each) for each in text.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list such as 1,2,3.", param_hint="--seeds") from None
-
-
-def _revision() -> str | None:
-    """The checkout's git revision, with a mark if its code has changes; None outside git."""
-
-    def git(*words: str) -> str:
-        here = Path(__file__).parent.parent
-        told = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
-        return told.stdout.strip()
-
-    try:
-        revision = git("rev-parse", "--short=12", "HEAD")
-        # Results are what the revision is written into, so they do not count as changes.
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{revision}-dirty" if changed else revision
-
-
-def _check_plot(path: Path | None) -> None:
-    """Refuse a plot of an unknown kind before anything is simulated or written."""
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if path is not None and path.suffix[1:].lower() not in known:
-        raise SpicebridgeError(
-            f"cannot plot to {path}: its ending should be one of {', '.join(sorted(known))}."
-        )
-
-
-def _save_figure(figure: Any, path: Path) -> None:
-    from spicebridge.files import replacing
-
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-
-
-def _title(path: Path) -> str:
-    return path.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2]
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(_finite(value), indent=1, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for numbers that JSON does not have: NaN and the infinities."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return value

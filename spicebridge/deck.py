@@ -8,21 +8,38 @@ anything that matters does.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
+from spicebridge.netlist_text import Line, logical_lines, unquoted
+from spicebridge.permission import (
+    OURS,
+    TRUST,
+    Permission,
+    permitted_sources,
+    real_path,
+    refuse_file,
+    refuse_line,
+)
 from spicebridge.project import cache_folder
-from spicebridge.verilog_a import CompiledModel, compile_model
+from spicebridge.verilog_a import CompiledModel, Parameter, compile_model
 
 _INCLUDE = re.compile(r"^\.inc(?:lude)?\s+(.*)$", re.IGNORECASE)
 # Of the two kinds of .lib line the one with two words: take a section of a file.
 _LIBRARY = re.compile(r"^\.lib\s+(\"[^\"]+\"|'[^']+'|\S+)\s+(\S+)$", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=\s*('[^']*'|\{[^}]*\}|\"[^\"]*\"|[^\s=]+)")
+# What may follow a value that was taken whole: nothing, or the next parameter.
+_NEXT_PARAMETER = re.compile(r"\s*,?\s*(?:$|[A-Za-z_]\w*\s*(?:\([^)]*\)\s*)?=)")
+_MEASURE = re.compile(
+    r"^\.?meas(?:ure)?\s+(?:tran|ac|dc|op|sp|noise|tf)\s+([A-Za-z_]\w*)(?:\s|$)", re.IGNORECASE
+)
+_OPEN = "\0"  # stands in no line: ngspice would end there
 _NUMBER = re.compile(
     r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f|a)?[a-z]*$", re.IGNORECASE
 )
@@ -77,32 +94,95 @@ class Deck:
                 found.update({name.lower(): value for name, value in _ASSIGNMENT.findall(line[6:])})
         return found
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The lower-case names of the deck's ``.meas`` lines and of a trusted deck's ``meas`` commands."""
+        found = (_MEASURE.match(line) for line in self.text.splitlines())
+        return tuple(dict.fromkeys(match[1].lower() for match in found if match))
+
     def with_parameters(self, **values: float | str) -> Deck:
         """The same deck with top-level ``.param`` values replaced.
 
         Raises:
             DeckError: a name the deck does not define, or a value that is not one line of text.
         """
+        return self.template(values).deck(values)
+
+    def template(self, names: Iterable[str]) -> DeckTemplate:
+        """The deck cut open at the values of some top-level parameters, for many sets of values.
+
+        Raises:
+            DeckError: a name the deck does not define, or whose value there has no clear end.
+        """
+        wanted = {name.lower() for name in names}
         known = self.parameters
-        unknown = [name for name in values if name.lower() not in known]
+        unknown = [name for name in names if name.lower() not in known]
         if unknown:
             raise DeckError(
                 f"{self.name} has no .param {', '.join(unknown)}. It has: {', '.join(known) or 'none'}."
             )
-        for name, value in values.items():
-            if isinstance(value, str) and value.splitlines() != [value]:
-                raise DeckError(f"{self.name}: {name} = {value!r} must be one line, and not empty.")
-        new = {name.lower(): value for name, value in values.items()}
-        lines = []
+        parts, slots = [], []
         depth = 0
         for line in self.text.splitlines():
             depth += _depth_change(line)
-            if depth == 0 and line.lower().startswith(".param"):
-                line = _ASSIGNMENT.sub(
-                    lambda match: f"{match[1]}={spice_number(new.get(match[1].lower(), match[2]))}", line
-                )
-            lines.append(line)
-        return Deck(text="\n".join(lines), models=self.models, name=self.name)
+            if depth != 0 or not line.lower().startswith(".param"):
+                parts.append(line)
+                continue
+            cut, opened = _opened(line, wanted, self.name)
+            parts.append(cut)
+            slots += opened
+        return DeckTemplate(tuple("\n".join(parts).split(_OPEN)), tuple(slots), self.models, self.name)
+
+
+@dataclass(frozen=True)
+class DeckTemplate:
+    """A deck with open places for the values of some of its parameters.
+
+    Attributes:
+        pieces: the text around the open places.
+        slots: the lower-case name of the parameter of each place, one fewer than pieces.
+        models: as the deck's.
+        name: as the deck's.
+    """
+
+    pieces: tuple[str, ...]
+    slots: tuple[str, ...]
+    models: tuple[CompiledModel, ...]
+    name: str
+
+    def deck(self, values: Mapping[str, float | str]) -> Deck:
+        """The deck with these values, which are one for each name that the template was made for.
+
+        Raises:
+            DeckError: a value that is not one line of text.
+        """
+        written = {name.lower(): self._written(name, value) for name, value in values.items()}
+        parts = [self.pieces[0]]
+        for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
+            parts += (written[slot], piece)
+        return Deck("".join(parts), self.models, self.name)
+
+    def _written(self, name: str, value: float | str) -> str:
+        if isinstance(value, str) and value.splitlines() != [value]:
+            raise DeckError(f"{self.name}: {name} = {value!r} must be one line, and not empty.")
+        return spice_number(value)
+
+
+def _opened(line: str, wanted: Collection[str], name: str) -> tuple[str, list[str]]:
+    """A ``.param`` line with ``_OPEN`` in the place of the wanted values, and whose they are, in order."""
+    opened: list[str] = []
+
+    def written(match: re.Match[str]) -> str:
+        if match[1].lower() not in wanted:
+            return f"{match[1]}={match[2]}"
+        if not _NEXT_PARAMETER.match(line, match.end()):
+            raise DeckError(
+                f"{name}: in {line!r} it is not clear where the value of {match[1]} ends. Write it in braces."
+            )
+        opened.append(match[1].lower())
+        return f"{match[1]}={_OPEN}"
+
+    return _ASSIGNMENT.sub(written, line), opened
 
 
 def spice_number(value: float | str) -> str:
@@ -122,7 +202,20 @@ def parse_number(text: str) -> float:
     return float(match[1]) * _PREFIXES.get((match[2] or "").lower(), 1.0)
 
 
-def read_deck(path: Path) -> Deck:
+@dataclass(frozen=True)
+class Netlist:
+    """A netlist file as read.
+
+    Attributes:
+        deck: the deck.
+        files: every file that went into it, links resolved, in the order of reading; Verilog-A sources last.
+    """
+
+    deck: Deck
+    files: tuple[Path, ...]
+
+
+def read_deck(path: Path, *, permission: Permission = OURS) -> Deck:
     """The deck in a netlist file. As in ngspice, the file's first line is its title.
 
     Includes and library sections are written in; ``pre_osdi NAME.osdi`` lines in a ``.control`` block name
@@ -131,64 +224,188 @@ def read_deck(path: Path) -> Deck:
     Raises:
         DeckError: a missing file, any other command in a ``.control`` block, or a Verilog-A device with too
             few or too many nodes.
+        RefusedError: a line or a file that is not permitted.
     """
-    return make_deck("\n".join(_read(path, None).splitlines()[1:]), folder=path.parent, name=path.stem)
+    return read_netlist(path, permission=permission).deck
+
+
+def read_netlist(
+    path: Path,
+    *,
+    permission: Permission = OURS,
+    models: Sequence[Path] = (),
+    sections: Mapping[tuple[Path, str], str] | None = None,
+) -> Netlist:
+    """The deck in a netlist file, with the files that went into it.
+
+    Args:
+        path: the netlist.
+        permission: what it may do.
+        models: Verilog-A sources to compile and load beside those that the netlist names.
+        sections: by library file, links resolved, and section in lower case as a ``.lib`` line of the netlist
+            itself names them: the section to take instead.
+
+    Raises:
+        DeckError, RefusedError: as ``read_deck``.
+    """
+    reading = _Reading(path.stem, permission, {} if sections is None else sections)
+    lines = _lines_without_title(path)
+    reading.files.append(real_path(path))
+    _expand(lines, path.parent, reading)
+    reading.sources += models
+    return _made(reading)
 
 
 def make_deck(text: str, *, folder: Path, name: str) -> Deck:
-    """A deck from netlist text without a title; files it names are looked for in ``folder``."""
-    lines, sources = _expand(text, folder, name)
-    models = tuple(
-        compile_model(source, cache=cache_folder() / "models") for source in dict.fromkeys(sources)
-    )
+    """A deck of ours from netlist text without a title; files it names are looked for in ``folder``."""
+    reading = _Reading(name, OURS)
+    _expand(logical_lines(text, name), folder, reading)
+    return _made(reading).deck
+
+
+def library_lines(path: Path) -> list[tuple[Path, str]]:
+    """The library files, links resolved, and sections that a netlist file's own ``.lib`` lines name."""
+    found = (_LIBRARY.match(line.text) for line in _lines_without_title(path))
+    return [(real_path(path.parent / unquoted(match[1])), match[2].lower()) for match in found if match]
+
+
+def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
+    """A deck that ``Deck.keep`` wrote on this machine.
+
+    Raises:
+        DeckError: the file or a compiled model is gone, or is not what it was.
+    """
+    lines = _read(path, None).splitlines()
+    try:
+        end = lines.index(".endc")
+        models = tuple(
+            _kept_model(Path(line.removeprefix("pre_osdi ")))
+            for line in lines[:end]
+            if line.startswith("pre_osdi ")
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeckError(
+            f"{path} is no deck that was kept whole, or a model of it is gone: {error}."
+        ) from error
+    deck = Deck("\n".join(lines[end + 1 : -1]), models, name)
+    if deck.digest != digest:
+        raise DeckError(f"{path} was changed after it was kept: its digest is {deck.digest[:12]}.")
+    return deck
+
+
+def _kept_model(library: Path) -> CompiledModel:
+    """A compiled model of the cache by its library."""
+    if not library.is_file():
+        raise FileNotFoundError(library.parent.name)
+    record = json.loads(library.with_name("model.json").read_text(encoding="utf-8"))
+    parameters = tuple(Parameter(**each) for each in record["parameters"])
+    return CompiledModel(record["module"], record["digest"], library, tuple(record["terminals"]), parameters)
+
+
+def _lines_without_title(path: Path) -> list[Line]:
+    return logical_lines("\n".join(["", *_read(path, None).splitlines()[1:]]), path.name)
+
+
+@dataclass
+class _Reading:
+    """What is gathered while a netlist and what it includes are read.
+
+    Attributes:
+        name: the deck's.
+        permission: what the deck may do.
+        sections: sections to take instead of those that the netlist's own ``.lib`` lines name.
+        lines: canonical lines.
+        sources: Verilog-A sources.
+        files: netlist files, links resolved.
+    """
+
+    name: str
+    permission: Permission
+    sections: Mapping[tuple[Path, str], str] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    sources: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+def _made(reading: _Reading) -> Netlist:
+    """The deck of what was read, its Verilog-A models compiled."""
+    sources = tuple(dict.fromkeys(real_path(each) for each in reading.sources))
+    included: tuple[Path, ...] = sources
+    if reading.permission != OURS:
+        trees = [permitted_sources(source, reading.permission) for source in sources]
+        included = tuple(file for tree in trees for file in tree)
+        # What another source includes is no model by itself.
+        sources = tuple(each for each in sources if not any(each in tree[1:] for tree in trees))
+    models = tuple(compile_model(source, cache=cache_folder() / "models") for source in sources)
     # A title is no part of the circuit; the simulator puts the digest in its place.
-    canonical = [line for line in lines if line.split()[0].lower() not in (".end", ".title")]
-    _check_terminals(canonical, models, name)
-    return Deck(text="\n".join(canonical), models=models, name=name)
+    kept = [line for line in reading.lines if line.word not in (".end", ".title")]
+    if reading.permission.confined:
+        modules = {model.module.lower() for model in models}
+        for line in kept:
+            refuse_line(line, modules)
+    canonical = [line.text for line in kept]
+    _check_terminals(canonical, models, reading.name)
+    deck = Deck(text="\n".join(canonical), models=models, name=reading.name)
+    return Netlist(deck, tuple(dict.fromkeys((*reading.files, *included))))
 
 
 def _expand(
-    text: str, folder: Path, name: str, within: tuple[tuple[Path, str], ...] = ()
-) -> tuple[list[str], list[Path]]:
-    """Canonical lines with includes written in, and the Verilog-A sources they use.
+    lines: Iterable[Line], folder: Path, reading: _Reading, within: tuple[tuple[Path, str], ...] = ()
+) -> None:
+    """Gather canonical lines with includes written in, and the Verilog-A sources they use.
 
     ``within`` holds the files, with their sections, that are being included at this point.
     """
-    lines: list[str] = []
-    sources: list[Path] = []
-    in_control = False
-    for line in _logical_lines(text):
-        word = line.split()[0].lower()
-        if word == ".control":
-            in_control = True
-        elif word == ".endc":
-            in_control = False
-        elif in_control:
-            sources.append(_model_source(line, folder, name))
-        elif match := _INCLUDE.match(line) or _LIBRARY.match(line):
-            included = folder / match[1].strip().strip("\"'")
-            section = match[2].lower() if match.re is _LIBRARY else ""
-            step = (included.resolve(), section)
-            if step in within:
-                raise DeckError(f"{included} includes itself, by way of {name}.")
-            content = _read(included, name)
-            if section:
-                content = _library_section(content, section, included)
-            more, more_sources = _expand(content, included.parent, included.name, (*within, step))
-            lines += more
-            sources += more_sources
+    block: list[Line] | None = None  # the .control block at this point
+    for line in lines:
+        if line.word == ".control":
+            block = [line]
+        elif line.word == ".endc":
+            # A block that only loads models is no part of the circuit.
+            if block is not None and len(block) > 1:
+                reading.lines += [*block, line]
+            block = None
+        elif block is not None:
+            source = _model_source(line, folder, reading)
+            if source is None:
+                block.append(line)
+            else:
+                reading.sources.append(source)
+        elif match := _INCLUDE.match(line.text) or _LIBRARY.match(line.text):
+            _include(line, match, folder, reading, within)
         else:
-            lines.append(line)
-    return lines, sources
+            reading.lines.append(line)
 
 
-def _library_section(text: str, section: str, path: Path) -> str:
+def _include(
+    line: Line,
+    match: re.Match[str],
+    folder: Path,
+    reading: _Reading,
+    within: tuple[tuple[Path, str], ...],
+) -> None:
+    """Gather the lines of an included file, or of the section of a library."""
+    path = folder / unquoted(match[1])
+    section = match[2].lower() if match.re is _LIBRARY else ""
+    resolved = refuse_file(path, reading.permission, line.where)
+    if not within:
+        section = reading.sections.get((resolved, section), section)
+    if (resolved, section) in within:
+        raise DeckError(f"{path} includes itself, by way of {line.file}.")
+    included = logical_lines(_read(path, line.file), path.name)
+    reading.files.append(resolved)
+    if section:
+        included = _library_section(included, section, path)
+    _expand(included, path.parent, reading, (*within, (resolved, section)))
+
+
+def _library_section(lines: Iterable[Line], section: str, path: Path) -> list[Line]:
     """The lines between ``.lib SECTION`` and ``.endl`` in a library file."""
-    taken: list[str] = []
+    taken: list[Line] = []
     known: list[str] = []
     current = None
-    for line in _logical_lines(text):
-        words = line.lower().split()
+    for line in lines:
+        words = line.text.lower().split()
         if words[0] == ".lib" and len(words) == 2:
             current = words[1]
             known.append(current)
@@ -198,7 +415,7 @@ def _library_section(text: str, section: str, path: Path) -> str:
             taken.append(line)
     if section not in known:
         raise DeckError(f"{path} has no library section {section!r}. It has: {', '.join(known) or 'none'}.")
-    return "\n".join(taken)
+    return taken
 
 
 def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: str) -> None:
@@ -223,48 +440,24 @@ def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: 
             )
 
 
-def _model_source(command: str, folder: Path, name: str) -> Path:
-    words = command.split()
+def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
+    """The Verilog-A source that a control command loads; None for another command of a trusted deck."""
+    words = line.text.split()
     if words[0].lower() != "pre_osdi" or len(words) != 2:
+        if reading.permission.commands:
+            return None
         raise DeckError(
-            f"{name} has the control command {command!r}. A deck may only load models there (pre_osdi "
-            "NAME.osdi): write analyses as .tran, .dc, .op and results as .meas lines."
+            f"{line.where}: {line.file} has the control command {line.text!r}. A deck may only load models "
+            "there (pre_osdi NAME.osdi): write analyses as .tran, .dc, .op and results as .meas lines."
+            + (f" {TRUST}" if reading.permission.confined else "")
         )
     source = (folder / words[1]).with_suffix(".va")
+    refuse_file(source, reading.permission, line.where)
     if not source.is_file():
-        raise DeckError(f"{name} loads {words[1]}, but there is no Verilog-A source at {source}.")
-    return source.resolve()
-
-
-def _logical_lines(text: str) -> list[str]:
-    """Lines without comments and continuations, inner space made single."""
-    lines: list[str] = []
-    for raw in text.splitlines():
-        line = _without_comment(raw)
-        if not line:
-            continue
-        if line.startswith("+") and lines:
-            lines[-1] = f"{lines[-1]} {' '.join(line[1:].split())}"
-        else:
-            lines.append(" ".join(line.split()))
-    return lines
-
-
-def _without_comment(line: str) -> str:
-    stripped = line.strip()
-    if stripped.startswith("*"):
-        return ""
-    quoted = False
-    for index, character in enumerate(stripped):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted and (
-            character == ";"
-            or (character == "$" and (index == 0 or stripped[index - 1].isspace()))
-            or stripped.startswith("//", index)
-        ):
-            return stripped[:index].rstrip()
-    return stripped
+        raise DeckError(
+            f"{line.where}: {line.file} loads {words[1]}, but there is no Verilog-A source at {source}."
+        )
+    return source
 
 
 def _top_level(lines: list[str]) -> list[str]:
@@ -284,17 +477,25 @@ def _depth_change(line: str) -> int:
 
 def _read(path: Path, includer: str | None) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        if b"\0" in content:
+            raise ValueError
+    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError too
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         where = f", included by {includer}" if includer else ""
         raise DeckError(f"cannot read netlist {path}{where}: {reason}.") from error
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")  # foundries' comments are written so
 
 
 def netlist_digest(path: Path) -> str:
     """SHA-256 of a netlist file's canonical lines, or of a Verilog-A source as it stands."""
     text = _read(path, None)
-    content = text if path.suffix == ".va" else "\n".join(_logical_lines(text))
+    content = (
+        text if path.suffix == ".va" else "\n".join(line.text for line in logical_lines(text, path.name))
+    )
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -85,8 +85,8 @@ def table_chain(table: LookupTable, netlists: Path) -> Link:
 
 
 def changed_netlists(table: LookupTable, netlists: Path) -> list[str]:
-    """Files that no longer are what the table was made from."""
-    recorded = table.lineage.get("netlists", {})
+    """Files that no longer are what the table was made from; those of a user's own netlist lie elsewhere."""
+    recorded = {} if _is_users_own(table.lineage) else table.lineage.get("netlists", {})
     return [
         file
         for file, digest in recorded.items()
@@ -120,18 +120,44 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
     decks = tuple(
         Link("deck", name, (f"digest {digest}",)) for digest, name in lineage.get("decks", {}).items()
     )
+    made = f"{origin.get('ngspice')}, made {origin.get('made')}"
+    facts = _facts_of_netlist(lineage, made) if _is_users_own(lineage) else _facts(lineage, made)
     return Link(
         "table",
         table.name,
-        (
-            f"digest {table.digest}",
-            f"procedure {lineage.get('procedure')}, {lineage.get('size')} size, "
-            f"{origin.get('ngspice')}, made {origin.get('made')}",
-            "cell (SI units) " + _settings_text(lineage.get("cell", {})),
-            "sweep (SI units) " + _settings_text(lineage.get("sweep", {})),
-        ),
+        (f"digest {table.digest}", *facts, *_notes(lineage)),
         (*parameters, *models, *files, *decks),
     )
+
+
+def _notes(lineage: Mapping[str, Any]) -> Iterator[str]:
+    """What is to say of single points: those without a value, those that needed an aid to converge."""
+    for key, words, about in (("failed", "without a value", "why"), ("aids", "with convergence aids", "aid")):
+        if points := lineage.get(key):
+            first = points[0]
+            yield f"points {words}: {len(points)}, the first at {_settings_text(first['at'])}: {first[about]}"
+
+
+def _facts(lineage: Mapping[str, Any], made: str) -> tuple[str, ...]:
+    return (
+        f"procedure {lineage.get('procedure')}, {lineage.get('size')} size, {made}",
+        "cell (SI units) " + _settings_text(lineage.get("cell", {})),
+        "sweep (SI units) " + _settings_text(lineage.get("sweep", {})),
+    )
+
+
+def _facts_of_netlist(lineage: Mapping[str, Any], made: str) -> tuple[str, ...]:
+    shared = "" if lineage["batch"] == 1 else f", {lineage['batch']} points a deck"
+    return (
+        f"netlist of the user's own, {lineage['simulations']} simulations{shared}, {made}",
+        "axes " + _settings_text(lineage["axes"]),
+        "measures " + ", ".join(f"{name} {unit}" for name, unit in lineage["measures"].items()),
+        "decks below: each point's is one of them with the point's values",
+    )
+
+
+def _is_users_own(lineage: Mapping[str, Any]) -> bool:
+    return lineage.get("procedure") == "netlist"
 
 
 def chain_text(links: Sequence[Link], *, decks: int = 4) -> str:

@@ -36,6 +36,11 @@ def reference_folder() -> Path:
     return _ROOT / "results" / "reference"
 
 
+def store_file() -> Path:
+    """The store of finished simulations."""
+    return cache_folder() / "points.sqlite"
+
+
 def cache_folder() -> Path:
     """Compiled Verilog-A models and finished simulations, safe to delete at any time."""
     return results_folder() / "cache"

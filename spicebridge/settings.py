@@ -1,10 +1,15 @@
-"""Settings as people write them: the text of a ``--set``, the names that files are called by."""
+"""Settings as people write them: TOML files, the text of a ``--set``, names of files."""
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from spicebridge.errors import SpicebridgeError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 NAME_WORDS = "must be letters, digits, _ and - (files are called by it)"
@@ -22,3 +27,29 @@ def parse_setting(text: str) -> Any:
 def is_name(text: str) -> bool:
     """Whether a table or a run may be called this: no folder, dot or space in it."""
     return _NAME.fullmatch(text) is not None
+
+
+def read_toml(path: Path, *, what: str, error: type[SpicebridgeError] = SpicebridgeError) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Args:
+        path: the file.
+        what: what it is, for messages: ``experiment`` say.
+        error: the kind of error to raise.
+
+    Raises:
+        SpicebridgeError: of that kind: it is missing, no text, or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise error(f"cannot read {what} {path}: {problem.strerror}.") from problem
+    # Beside TOML's own errors: numbers of thousands of digits, brackets nested a thousand deep.
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{what} {path} is not valid TOML: {problem}.") from problem
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`` Did you mean X?`` with the name that is nearest to a misspelt one; empty if none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -22,8 +22,11 @@ _PREFIXES = (
     (1e-3, "m"),
     (1.0, ""),
     (1e3, "k"),
+    (1e6, "M"),
+    (1e9, "G"),
 )
 _CURVES = 12
+_HOLES = 10  # told one by one
 
 
 def describe(table: LookupTable) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def describe(table: LookupTable) -> dict[str, Any]:
             for name in table.quantities
         },
         "samples": table.lineage.get("samples", 0),
-        "simulations": len(table.lineage.get("decks", ())),
+        "simulations": table.lineage.get("simulations", len(table.lineage.get("decks", ()))),
         "size": table.lineage.get("size"),
         "engine": table.origin.get("ngspice"),
     }
@@ -61,8 +64,12 @@ def describe(table: LookupTable) -> dict[str, Any]:
 def table_text(table: LookupTable) -> str:
     """A table in a few lines: its axes with their ends, its quantities with their ranges."""
     told = describe(table)
-    rows = [f"{table.name}   digest {told['digest'][:12]}   {told['size']} size, {told['engine']}"]
-    rows.append(f"{told['simulations']} simulations, {told['samples']} stochastic devices")
+    size = f"{told['size']} size, " if told["size"] else ""
+    rows = [f"{table.name}   digest {told['digest'][:12]}   {size}{told['engine']}"]
+    devices = f", {told['samples']} stochastic devices" if size else ""
+    rows.append(f"{told['simulations']} simulations{devices}")
+    if table.holes:
+        rows.append(f"{len(table.holes)} points without a value, as their simulation failed")
     rows.append("axes")
     for name, axis in told["axes"].items():
         values, unit = axis["values"], axis["units"]
@@ -76,6 +83,21 @@ def table_text(table: LookupTable) -> str:
         span = f"{with_unit(each['min'], each['units'])} to {with_unit(each['max'], each['units'])}"
         rows.append(f"  {name:<18} {span:<28} {each['long_name']}")
     return "\n".join(rows)
+
+
+def holes_text(table: LookupTable) -> str:
+    """The points whose simulation failed, a line each, the first ones of many."""
+    rows = [f"{table.name}: {len(table.holes)} points without a value"]
+    for hole in table.holes[:_HOLES]:
+        where = ", ".join(f"{key}={_plain(value)}" for key, value in hole["at"].items())
+        rows.append(f"  {where}: {hole['why']}")
+    if len(table.holes) > _HOLES:
+        rows.append(f"  and {len(table.holes) - _HOLES} more: spicebridge trace {table.name} --json")
+    return "\n".join(rows)
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def quantity_text(table: LookupTable, quantity: str) -> str:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,38 +23,53 @@ from numpy.typing import NDArray
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.ngspice_library import find_ngspice_library
-from spicebridge.project import results_folder
 
-_MEASURE = re.compile(r"^([A-Za-z_]\w*)\s+=\s+([-+0-9.eE]+)(?:\s|$)")
+T = TypeVar("T")
+
+
+# Names are padded to 20 characters, so that a longer one is followed by the sign at once.
+_MEASURE = re.compile(r"^([A-Za-z_]\w*)\s*=\s+([-+0-9.eE]+)(?:\s|$)")
 _FAILED_MEASURE = re.compile(r"^\.meas\w*\s+\w+\s+(\w+)\s.*failed!", re.IGNORECASE)
+# ngspice found no solution: what convergence aids are for (see convergence.py).
+_UNSOLVED = r"singular matrix|timestep too small|no convergence|iteration limit"
 # What ngspice says when a result must not be trusted although it goes on.
-_FATAL = re.compile(
+_FATAL = (
     r"unrecognized parameter|unknown parameter|unknown subckt|no such (?:model|function)|could not find"
-    r"|unable to find definition|can't find model|undefined parameter|singular matrix"
-    r"|timestep too small|no convergence|iteration limit|run simulation\(s\) aborted|simulation interrupted"
-    r"|^error\b|\berror:|fatal|floating point",
-    re.IGNORECASE,
+    rf"|unable to find definition|can't find model|undefined parameter|{_UNSOLVED}"
+    r"|run simulation\(s\) aborted|simulation interrupted|^error\b|\berror:|fatal|floating point"
 )
 # Harmless although it matches above: convergence aids at work, which ngspice announces as it tries them.
 _HARMLESS = re.compile(
     r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful)", re.IGNORECASE
 )
 # Never harmless, not even in a warning: the deck that ran is not the deck that was meant.
-_ALTERED = re.compile(
-    r"unrecognized parameter|unknown parameter|not a valid \w+ instance line|non-increasing pwl",
-    re.IGNORECASE,
-)
+_ALTERED = r"unrecognized parameter|unknown parameter|not a valid \w+ instance line|non-increasing pwl"
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(
     r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
     r"|error: ngspice\.dll cannot recover|error: ngspice_circ returned)",
     re.IGNORECASE,
 )
+_IS_UNSOLVED, _IS_FATAL, _IS_ALTERED = (
+    re.compile(words, re.IGNORECASE) for words in (_UNSOLVED, _FATAL, _ALTERED)
+)
+# Of each of the phrases above a part: a log without any of them is looked at no further, and most are.
+_SUSPECT = (
+    "unrecognized", "unknown", "no such", "could not find", "unable to", "can't find", "undefined",
+    "singular", "too small", "no convergence", "limit", "aborted", "interrupted", "error", "fatal",
+    "floating", "not a valid", "non-increasing",
+)  # fmt: skip
+_CONTROL = re.compile(r"^\.control\b", re.IGNORECASE | re.MULTILINE)
 _LOG_TAIL = 12
 
 
 class SimulationError(SpicebridgeError):
-    """A deck that ngspice could not run, with ngspice's own words and the deck kept for replay."""
+    """A deck that ngspice could not run, in ngspice's own words.
+
+    Attributes:
+        deck: the deck.
+        log: all that ngspice said.
+    """
 
     def __init__(self, message: str, *, deck: Deck, log: str) -> None:
         super().__init__(message)
@@ -61,11 +77,15 @@ class SimulationError(SpicebridgeError):
         self.log = log
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt_error, (str(self), self.deck, self.log)
+        return _rebuilt_error, (type(self), str(self), self.deck, self.log)
 
 
-def _rebuilt_error(message: str, deck: Deck, log: str) -> SimulationError:
-    return SimulationError(message, deck=deck, log=log)
+class ConvergenceError(SimulationError):
+    """A deck for which ngspice found no solution."""
+
+
+def _rebuilt_error(kind: type[SimulationError], message: str, deck: Deck, log: str) -> SimulationError:
+    return kind(message, deck=deck, log=log)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +95,8 @@ class Waveforms:
     Attributes:
         analysis: ngspice's name of the analysis: ``tran``, ``dc``, ``op`` or ``ac``.
         vectors: saved waveforms by ngspice's lower-case name (``time``, ``v(out)`` as ``out``,
-            ``i(v1)`` as ``v1#branch``), SI units; real, or complex for ``ac``.
+            ``i(v1)`` as ``v1#branch``), SI units; real, or complex for ``ac``. Each is fetched from
+            ngspice when it is asked for, so that a measure pays for no more than it reads.
         measures: results of the deck's ``.meas`` lines; NaN where one failed.
         engine: ngspice's version, such as ``46``.
         log: what ngspice said.
@@ -123,7 +144,7 @@ class NgspiceSimulator:
         library = find_ngspice_library()
         os.environ["NGSPICE_LIBRARY_PATH"] = library
         os.environ["NGSPICE_MEAS_PRECISION"] = "12"  # .meas results are printed, so print them in full
-        from PySpice.Spice.NgSpice.Shared import NgSpiceShared
+        from PySpice.Spice.NgSpice.Shared import FFI, NgSpiceShared, ffi
 
         for name in ("PySpice", "PySpice.Spice.NgSpice.Shared"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -133,9 +154,34 @@ class NgspiceSimulator:
         class Session(NgSpiceShared):  # type: ignore[misc]  # PySpice is untyped
             """PySpice's session with its judgement switched off: every line goes to our log."""
 
-            def send_char(self, message: str, ngspice_id: object) -> int:  # noqa: ARG002  # PySpice's call
-                log.append(message.partition(" ")[2])
-                self._error_in_stdout = self._error_in_stderr = False
+            def _load_library(self, verbose: bool) -> None:
+                super()._load_library(verbose)
+                self._ngspice_shared: Any = _WithoutStatus(self._ngspice_shared, FFI.NULL)
+
+            def load(self, lines: list[str]) -> int:
+                """Hand ngspice a netlist; 0 if it was taken."""
+                kept = [ffi.new("char[]", line.encode()) for line in lines]
+                return self._ngspice_shared.ngSpice_Circ([*kept, FFI.NULL])
+
+            def vector_names(self, plot: str) -> list[str]:
+                names = self._ngspice_shared.ngSpice_AllVecs(plot.encode())
+                return self._convert_string_array(names)
+
+            def vector(self, name: str) -> NDArray[Any]:
+                """A copy of the vector, real or complex."""
+                found = self._ngspice_shared.ngGet_Vec_Info(name.encode())
+                if found.v_compdata == FFI.NULL:
+                    numbers = ffi.buffer(found.v_realdata, found.v_length * 8)
+                    return np.frombuffer(numbers, dtype=np.float64).copy()
+                numbers = ffi.buffer(found.v_compdata, found.v_length * 16)
+                return np.frombuffer(numbers, dtype=np.complex128).copy()
+
+            @staticmethod
+            def _send_char(message: Any, _ngspice_id: int, session: Any) -> int:
+                # "stdout ..." or "stderr ...": which of the two says nothing about how good a run was.
+                line = ffi.string(message).decode(errors="replace").partition(" ")[2]
+                log.append(line)
+                ffi.from_handle(session)._stdout.append(line)  # where PySpice looks for a command's answer
                 return 0
 
         try:
@@ -151,6 +197,11 @@ class NgspiceSimulator:
         self._command("set num_threads=1")
         # Since 44 ngspice looks up free memory at every stored time point, which halves a small deck's speed.
         self._command("set no_mem_check")
+        # Nor is anybody shown how far a run is, for which it reads the clock at each of them (a fifth more).
+        self._command("set norefvalue")
+        # Not the node voltages of every operating point nor the count of rows: nobody reads them.
+        self._command("set noinit")
+        self._command("set noacct")
 
     @property
     def version(self) -> int:
@@ -158,11 +209,24 @@ class NgspiceSimulator:
         return int(self._session.ngspice_version or 0)
 
     def run(self, deck: Deck) -> Waveforms:
-        """Run every analysis of the deck; the waveforms are the last one's.
+        """Run every analysis of the deck; the waveforms are the last one's, all fetched.
 
         Raises:
-            SimulationError: ngspice did not load or finish it; the deck is kept under ``results/failed``.
+            SimulationError: ngspice did not load or finish it.
         """
+        return self.measured(deck, whole)
+
+    def measured(self, deck: Deck, measure: Callable[[Waveforms], T]) -> T:
+        """Run the deck and measure it while ngspice still holds its waveforms.
+
+        Raises:
+            SimulationError: ngspice did not load or finish it.
+        """
+        with self._ran(deck) as recorded:
+            return measure(recorded)
+
+    @contextmanager
+    def _ran(self, deck: Deck) -> Iterator[Waveforms]:
         if self.spent:
             raise SimulationError(
                 "this process's ngspice could not recover from an earlier deck; start a new process.",
@@ -172,12 +236,12 @@ class NgspiceSimulator:
         self._log.clear()
         for model in deck.models:
             self.load_model(model.library)
-        title = deck.digest
         try:
-            if self._load(f"{title}\n{deck.text}\n.end"):
+            # A trusted deck's .control block runs as the deck is loaded; if it made a plot, that is the run.
+            if self._load(f"{deck.digest}\n{deck.text}\n.end") and not (_controls(deck) and self._made(deck)):
                 self._command("run")
             self._refuse_failure(deck)
-            return self._waveforms()
+            yield self._waveforms()
         finally:
             # Some bad decks leave ngspice beyond recovery: only a new process helps then (see workers.py).
             self.spent = any("cannot recover" in line for line in self._log)
@@ -201,10 +265,8 @@ class NgspiceSimulator:
 
     def _load(self, netlist: str) -> bool:
         """Hand ngspice a netlist; whether it took it without complaint."""
-        try:
-            self._session.load_circuit(netlist)
-        except NameError as error:  # PySpice's word for a non-zero status
-            self._log.append(f"Error: {error}")
+        if status := self._session.load([*netlist.splitlines(), ""]):
+            self._log.append(f"Error: ngspice did not take the netlist (status {status})")
         return not self._complaints()
 
     def _command(self, command: str) -> list[str]:
@@ -218,40 +280,36 @@ class NgspiceSimulator:
 
     def _complaints(self) -> list[str]:
         """The lines that speak of failure, each with the line before and after it, which say where."""
+        said = "\n".join(self._log).lower()
+        if not any(words in said for words in _SUSPECT):
+            return []
         at = [index for index, line in enumerate(self._log) if _is_complaint(line)]
         around = sorted({near for index in at for near in (index - 1, index, index + 1)})
         return [self._log[index] for index in around if 0 <= index < len(self._log)]
 
+    def _made(self, deck: Deck) -> bool:
+        """Whether the current plot is this deck's: its title is the deck's digest."""
+        return any(deck.digest in line for line in self._command("echo $curplottitle"))
+
     def _refuse_failure(self, deck: Deck) -> None:
         complaints = self._complaints()
-        title = self._command("echo $curplottitle")
-        made = any(deck.digest in line for line in title)
-        if made and not complaints:
+        if self._made(deck) and not complaints:
             return
-        log = "\n".join(self._log)
         words = [
             line for line in complaints or self._log if not _CHATTER.match(line) and deck.digest not in line
         ]
         words = (words[:_LOG_TAIL] if complaints else words[-_LOG_TAIL:]) or ["ngspice said nothing"]
         parameters = ", ".join(f"{name}={value}" for name, value in deck.parameters.items())
-        try:
-            kept = deck.keep(results_folder() / "failed")
-            where = f"Deck kept: {kept}   Replay: ngspice -b {kept}"
-        except SpicebridgeError as error:
-            where = f"The deck could not be kept: {error}"
-        raise SimulationError(
+        unsolved = any(_IS_UNSOLVED.search(line) for line in complaints)
+        raise (ConvergenceError if unsolved else SimulationError)(
             f"ngspice failed on {deck.name}{f' at {parameters}' if parameters else ''}.\n"
-            + "\n".join(f"  {line.strip()}" for line in words)
-            + f"\n  {where}",
+            + "\n".join(f"  {line.strip()}" for line in words),
             deck=deck,
-            log=log,
+            log="\n".join(self._log),
         )
 
     def _waveforms(self) -> Waveforms:
         plot = self._session.last_plot
-        vectors = {
-            name.lower(): np.asarray(vector._data) for name, vector in self._session.plot(None, plot).items()
-        }
         measures = {}
         for line in self._log:
             if match := _MEASURE.match(line.strip()):
@@ -260,17 +318,66 @@ class NgspiceSimulator:
                 measures[match[1].lower()] = float("nan")
         return Waveforms(
             analysis=re.sub(r"\d+$", "", plot),
-            vectors=vectors,
+            vectors=_LiveVectors(self._session, plot),
             measures=measures,
             engine=str(self.version),
             log="\n".join(self._log),
         )
 
 
+def whole(recorded: Waveforms) -> Waveforms:
+    """The measure that keeps everything: waveforms that outlive the run."""
+    return replace(recorded, vectors=dict(recorded.vectors))
+
+
+class _LiveVectors(Mapping[str, NDArray[Any]]):
+    """A plot's waveforms while ngspice holds it, each copied when it is asked for."""
+
+    def __init__(self, session: Any, plot: str) -> None:
+        self._session = session
+        self._plot = plot
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """ngspice's names by their lower-case spelling."""
+        return {name.lower(): name for name in self._session.vector_names(self._plot)}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._session.vector(f"{self._plot}.{self._names[name]}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class _WithoutStatus:
+    """libngspice started without its status callback, which costs 4 % of a small transient to no end."""
+
+    def __init__(self, library: Any, null: Any) -> None:
+        self._library = library
+        self._null = null
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, name)
+
+    def ngSpice_Init(self, send_char: Any, _send_stat: Any, *others: Any) -> Any:  # noqa: N802  # ngspice's
+        return self._library.ngSpice_Init(send_char, self._null, *others)
+
+
+def _controls(deck: Deck) -> bool:
+    """Whether the deck brings a ``.control`` block of its own, as only a trusted one may."""
+    return _CONTROL.search(deck.text) is not None
+
+
 def _is_complaint(line: str) -> bool:
-    if _ALTERED.search(line):
+    if _IS_ALTERED.search(line):
         return True
-    return bool(_FATAL.search(line)) and not _HARMLESS.match(line.strip())
+    return bool(_IS_FATAL.search(line)) and not _HARMLESS.match(line.strip())
 
 
 @cache

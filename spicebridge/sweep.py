@@ -10,24 +10,21 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from spicebridge.cluster import run_on_cluster
 from spicebridge.deck import Deck
-from spicebridge.errors import SpicebridgeError
-from spicebridge.files import write_bytes
+from spicebridge.failure import Failure, keep_failure
 from spicebridge.simulator import Waveforms
-from spicebridge.workers import Task, run_tasks
+from spicebridge.store import Store, Stored, Values
+from spicebridge.workers import Answer, Pool, Task
 
-Values = dict[str, NDArray[np.float64]]
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -51,16 +48,67 @@ class Unit:
         return hashlib.sha256(f"{self.deck.digest} {builds} {said} {engine}".encode()).hexdigest()
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a unit ended.
+
+    Attributes:
+        values: what was measured; None if the simulation failed.
+        failure: why there are no values.
+        aid: the convergence aid that was needed, or None.
+    """
+
+    values: Values | None
+    failure: Failure | None = None
+    aid: str | None = None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A unit and how it ended."""
+
+    unit: Unit
+    outcome: Outcome
+
+    @property
+    def values(self) -> Values | None:
+        """What was measured; None if the simulation failed."""
+        return self.outcome.values
+
+
+class Runs(Protocol):
+    """Anything that runs units: the engine, or another route to check it by."""
+
+    @property
+    def version(self) -> str:
+        """The simulator, such as ``ngspice-46``."""
+        ...
+
+    def run(self, units: Sequence[Unit]) -> list[Outcome]:
+        """The units' outcomes, in order."""
+        ...
+
+    def stream(self, units: Sequence[Unit]) -> Iterator[tuple[int, Outcome]]:
+        """The units' indices and outcomes as they end."""
+        ...
+
+
+def run_all(engine: Runs, units: Sequence[Unit]) -> list[Ran]:
+    """The units with their outcomes, in order."""
+    return [Ran(unit, outcome) for unit, outcome in zip(units, engine.run(units), strict=True)]
+
+
 @dataclass(frozen=True)
 class Engine:
     """How units are run.
 
     Attributes:
-        store: folder of finished units.
+        store: the file of finished units.
         workers: worker processes.
         version: ngspice's version, part of every key.
-        progress: told (finished, total) as units end.
+        progress: told (ended, total, failed) as units end.
         time_limit: seconds a deck may take.
+        executor: where decks are run instead of on this machine's workers, such as a Dask cluster's.
     """
 
     store: Path
@@ -68,68 +116,88 @@ class Engine:
     version: str
     progress: Progress | None = None
     time_limit: float = 600.0
+    executor: Executor | None = None
 
-    def run(self, units: Sequence[Unit]) -> list[Values]:
-        """The units' values, in order, simulating only what the store lacks.
+    def run(self, units: Sequence[Unit]) -> list[Outcome]:
+        """The units' outcomes, in order."""
+        outcomes = dict(self.stream(units))
+        return [outcomes[index] for index in range(len(units))]
+
+    def stream(self, units: Sequence[Unit]) -> Iterator[tuple[int, Outcome]]:
+        """Yield ``(index, outcome)`` as units end, simulating only what the store lacks.
+
+        ``units`` is read in order, each unit once and when it is needed: a long sequence may make them as
+        they are asked for. Failures are not stored, so the next run tries those units again.
 
         Raises:
-            SpicebridgeError: some units failed; the others are stored, so that a repeat runs only those.
+            SpicebridgeError: the store cannot be read or written; what it holds is kept.
         """
-        keys = [unit.key(self.version) for unit in units]
-        found: dict[int, Values] = {}
-        for index, key in enumerate(keys):
-            stored = _load(self._path(key))
-            if stored is not None:
-                found[index] = stored
-        missing = [index for index in range(len(units)) if index not in found]
-        self._report(len(found), len(units))
-        # Units of one key are one simulation.
-        missing = list({keys[index]: index for index in reversed(missing)}.values())[::-1]
-        failures: list[SpicebridgeError] = []
-        tasks = [
-            Task(units[index].deck, partial(_measured, units[index].measure, dict(units[index].arguments)))
-            for index in missing
-        ]
-        for position, outcome in run_tasks(tasks, workers=self.workers, time_limit=self.time_limit):
-            if isinstance(outcome, SpicebridgeError):
-                failures.append(outcome)
-                continue
-            key = keys[missing[position]]
-            _save(self._path(key), outcome)
-            found.update({index: outcome for index, each in enumerate(keys) if each == key})
-            self._report(len(found), len(units))
-        if failures:
-            raise SpicebridgeError(
-                f"{len(failures)} of {len(units)} simulations failed; the others are kept, so the same "
-                f"command runs only the failed ones again. The first failure:\n{failures[0]}"
-            )
-        return [found[index] for index in range(len(units))]
+        ended = failed = 0
+        with Store(self.store) as store:
+            pending = _Pending(units, store, self.version)
+            self._report(0, len(units), 0)
+            for key, answer in self._answers(pending):
+                for index, outcome in pending.ended(key, answer):
+                    ended, failed = ended + 1, failed + (outcome.values is None)
+                    yield index, outcome
+                self._report(ended, len(units), failed)
 
-    def _path(self, key: str) -> Path:
-        return self.store / key[:2] / f"{key}.npz"
-
-    def _report(self, finished: int, total: int) -> None:
+    def _report(self, ended: int, total: int, failed: int) -> None:
         if self.progress is not None:
-            self.progress(finished, total)
+            self.progress(ended, total, failed)
+
+    def _answers(self, pending: _Pending) -> Iterator[tuple[str | None, Answer | None]]:
+        """What is run, by key; at the end once more ``(None, None)`` for what was found after the last."""
+        tasks = pending.tasks()
+        if self.executor is not None:
+            answers = run_on_cluster(self.executor, tasks, time_limit=self.time_limit, engine=self.version)
+            yield from ((pending.keys[position], answer) for position, answer in answers)
+        else:
+            with Pool(workers=self.workers, time_limit=self.time_limit) as pool:
+                yield from ((pending.keys[position], answer) for position, answer in pool.run(tasks))
+        yield None, None
+
+
+class _Pending:
+    """A sweep's units on their way: looked up in the store, run if it lacks them."""
+
+    def __init__(self, units: Sequence[Unit], store: Store, version: str) -> None:
+        self.keys: list[str] = []  # of the tasks made so far
+        self._units = units
+        self._store = store
+        self._version = version
+        self._running: dict[str, list[int]] = {}
+        self._found: list[tuple[int, Outcome]] = []
+
+    def tasks(self) -> Iterator[Task]:
+        """A task for each unit that the store lacks; units of one key are one simulation."""
+        for index in range(len(self._units)):
+            unit = self._units[index]
+            key = unit.key(self._version)
+            if key in self._running:
+                self._running[key].append(index)
+            elif (stored := self._store.get(key)) is not None:
+                self._found.append((index, Outcome(stored.values, aid=stored.aid)))
+            else:
+                self._running[key] = [index]
+                self.keys.append(key)
+                yield Task(unit.deck, partial(_measured, unit.measure, dict(unit.arguments)))
+
+    def ended(self, key: str | None, answer: Answer | None) -> Iterator[tuple[int, Outcome]]:
+        """The outcomes found in the store since the last call, and those of this key, now stored."""
+        found, self._found = self._found, []
+        yield from found
+        if key is None or answer is None:
+            return
+        failure = None if answer.error is None else keep_failure(answer.error)
+        outcome = Outcome(None if failure else answer.value, failure, answer.aid)
+        if outcome.values is not None:
+            self._store.put(key, Stored(outcome.values, outcome.aid))
+        yield from ((index, outcome) for index in self._running.pop(key))
 
 
 def _measured(measure: Callable[..., Values], arguments: Mapping[str, Any], recorded: Waveforms) -> Values:
     return measure(recorded, **arguments)
-
-
-def _save(path: Path, values: Values) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **values)  # type: ignore[arg-type]  # NumPy's stub takes allow_pickle first
-    write_bytes(path, buffer.getvalue())
-
-
-def _load(path: Path) -> Values | None:
-    """A finished unit's values; None where there are none, or a file that something else has damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except Exception:  # damaged bytes raise many kinds (zlib's, zipfile's, NumPy's); all mean: simulate again
-        return None
 
 
 @cache

@@ -82,6 +82,11 @@ class LookupTable:
         return tuple(str(name) for name in self.data.data_vars)
 
     @property
+    def holes(self) -> tuple[Mapping[str, Any], ...]:
+        """The simulations that failed, whose values are NaN: each ``at`` which point, and ``why``."""
+        return tuple(self.lineage.get("failed", ()))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the content: values, coordinates, declared attributes and lineage."""
         content = hashlib.sha256()

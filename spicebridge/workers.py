@@ -1,31 +1,40 @@
 """Worker processes: one ngspice each, replaced when a deck crashes, hangs or spoils it.
 
 A worker's death costs the deck it held, never the pool: the deck is tried once more, identically, in a fresh
-process, and if that fails too its outcome is the error, with the deck kept for replay.
+process, and if that fails too its answer is the error. A deck for which ngspice finds no solution is tried
+again with convergence aids, and its answer says which it needed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import os
+import pickle
+import socket
+import subprocess
+import sys
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Self
 
+from spicebridge.convergence import AIDS, aid_name, aided
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
-from spicebridge.interrupts import interrupts_held
-from spicebridge.project import results_folder
-from spicebridge.simulator import SimulationError, Waveforms, ngspice
+from spicebridge.failure import keep_failure
+from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, whole
 
-# ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
-RUNS_PER_WORKER = 2000
 _ATTEMPTS = 2
-_READY = "ready"
+_START_LIMIT = 120.0  # s until a process must have begun
+# A worker holds tasks for about so long ahead, so that it never waits for its parent; small decks only.
+_AHEAD = 0.1  # s
+_MOST_AHEAD = 64
+_BYTES_AHEAD = 64_000  # which a socket holds while the worker is not reading
+# Threads of BLAS and OpenMP in a worker only slow ngspice's clock readings.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -39,182 +48,289 @@ class Task:
     measure: Callable[[Waveforms], Any]
 
 
-def waveforms(recorded: Waveforms) -> Waveforms:
-    """The measure that keeps everything."""
-    return recorded
+@dataclass(frozen=True)
+class Ready:
+    """A worker's first word: the ngspice it found, such as ``ngspice-46``, or None."""
 
-
-def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
-    """Run one deck in a process of its own.
-
-    A script that calls this needs ``if __name__ == "__main__":`` around its work, as the new process
-    imports it.
-
-    Raises:
-        SimulationError: ngspice failed, crashed or took longer than ``time_limit`` seconds.
-    """
-    outcome = next(run_tasks([Task(deck, waveforms)], workers=1, time_limit=time_limit))[1]
-    if isinstance(outcome, SpicebridgeError):
-        raise outcome
-    return outcome
-
-
-def run_tasks(tasks: Sequence[Task], *, workers: int, time_limit: float = 600.0) -> Iterator[tuple[int, Any]]:
-    """Run decks on worker processes and yield ``(position, outcome)`` as each ends.
-
-    An outcome is what the task's ``measure`` returned, or the ``SpicebridgeError`` that stopped it.
-    ``time_limit`` is in seconds a deck. Closing the iterator stops the workers. A script that calls this
-    needs ``if __name__ == "__main__":`` around its work, as every worker imports it.
-
-    Raises:
-        RuntimeError: a ``measure`` raised something unforeseen: a defect in it, told with its traceback.
-    """
-    waiting: deque[tuple[int, int]] = deque((position, 1) for position in range(len(tasks)))
-    pool: list[_Worker] = []
-    try:
-        while len(pool) < min(workers, len(tasks)):
-            pool.append(_Worker())
-        while waiting or any(worker.busy for worker in pool):
-            for worker in pool:
-                if waiting and not worker.busy:
-                    position, attempt = waiting.popleft()
-                    worker.give(position, attempt, tasks[position])
-            for worker, position, attempt, outcome in _collect(pool, time_limit):
-                if isinstance(outcome, _Lost) and attempt < _ATTEMPTS:
-                    waiting.appendleft((position, attempt + 1))
-                elif isinstance(outcome, _Lost):
-                    yield position, _lost_error(tasks[position].deck, outcome, attempt)
-                elif isinstance(outcome, _Defect):
-                    raise RuntimeError(
-                        f"measuring {tasks[position].deck.name} failed in its worker process:\n"
-                        f"{outcome.traceback}"
-                    )
-                else:
-                    yield position, outcome
-                if worker.spent:
-                    worker.restart()
-    finally:
-        for worker in pool:
-            worker.stop()
+    engine: str | None
 
 
 @dataclass(frozen=True)
-class _Lost:
-    """A deck whose worker died or was stopped while it ran."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Defect:
+class Defect:
     """What a measure that does not work raised, as text: not every exception can travel."""
 
     traceback: str
 
 
-class _Worker:
-    """A child process and what it is doing."""
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """How a task ended.
 
-    def __init__(self) -> None:
-        self._start()
+    Attributes:
+        value: what its measure returned.
+        error: why there is none.
+        aid: the convergence aids that were needed, or None.
+        defect: a measure that does not work; never seen outside the pool, which raises it.
+    """
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, childs_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(childs_end,), daemon=True)
-        with interrupts_held():
-            self._process.start()
-        childs_end.close()
-        self._runs = 0
-        self._position: int | None = None
-        self._attempt = 0
-        self.started = 0.0
-        self.spent = False
+    value: Any = None
+    error: SpicebridgeError | None = None
+    aid: str | None = None
+    defect: Defect | None = None
 
-    @property
-    def busy(self) -> bool:
-        return self._position is not None
 
-    def give(self, position: int, attempt: int, task: Task) -> None:
-        self._position, self._attempt, self.started = position, attempt, time.monotonic()
-        self._runs += 1
-        # A dead worker is noticed, and its deck tried again, when its answer is read.
-        with contextlib.suppress(OSError):
-            self.connection.send(task)
+def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
+    """Run one deck in a process of its own.
 
-    def take(self) -> tuple[int, int, Any] | None:
-        """The position, attempt and outcome of what it was given; None if it only now begins."""
-        assert self._position is not None
-        position = self._position
-        try:
-            said = self.connection.recv()
-        except (EOFError, OSError):
-            self._process.join(5)
-            return self.give_up(f"its process ended with status {self._process.exitcode}")
-        if said == _READY:
-            self.started = time.monotonic()  # the time limit is the deck's, not the start of a process
-            return None
-        self._position = None
-        outcome, still_good = said
-        self.spent = not still_good or self._runs >= RUNS_PER_WORKER
-        return position, self._attempt, outcome
+    Raises:
+        SimulationError: ngspice failed, crashed or took longer than ``time_limit`` seconds; the message says
+            where the deck is kept.
+    """
+    with Pool(workers=1, time_limit=time_limit) as pool:
+        _, answer = next(pool.run([Task(deck, whole)]))
+    error = answer.error
+    if isinstance(error, SimulationError):
+        raise SimulationError(keep_failure(error).message, deck=error.deck, log=error.log) from error
+    if error is not None:
+        raise error
+    return answer.value
 
-    def give_up(self, reason: str) -> tuple[int, int, Any]:
-        assert self._position is not None
-        position = self._position
-        self._position = None
-        self.spent = True
-        return position, self._attempt, _Lost(reason)
+
+class Pool:
+    """Worker processes; a context manager, which stops them."""
+
+    def __init__(self, *, workers: int, time_limit: float = 600.0) -> None:
+        """A pool of so many workers, which a deck may hold for ``time_limit`` seconds each."""
+        self._time_limit = time_limit
+        self._workers = [_Worker(time_limit) for _ in range(workers)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
-        self.connection.close()
-        self._process.kill()
-        self._process.join()
+        """End every worker at once."""
+        for worker in self._workers:
+            worker.stop()
 
-    def restart(self) -> None:
-        self.stop()
-        self._start()
+    @property
+    def engine(self) -> str | None:
+        """The ngspice of a worker that has begun, such as ``ngspice-46``."""
+        return next((worker.engine for worker in self._workers if worker.engine), None)
 
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[int, Answer]]:
+        """Run decks and yield ``(position, answer)`` as each ends.
 
-def _collect(pool: Sequence[_Worker], time_limit: float) -> list[tuple[_Worker, int, int, Any]]:
-    """What has ended: answers, deaths, and decks past their time."""
-    busy = [worker for worker in pool if worker.busy]
-    soonest = min(worker.started for worker in busy) + time_limit - time.monotonic()
-    ready = wait([worker.connection for worker in busy], timeout=max(soonest, 0.0))
-    taken = [(worker, worker.take()) for worker in busy if worker.connection in ready]
-    ended = [(worker, *each) for worker, each in taken if each is not None]
-    late = [worker for worker in busy if worker.busy and time.monotonic() - worker.started > time_limit]
-    return ended + [(worker, *worker.give_up(f"it ran past {time_limit:g} s")) for worker in late]
+        ``tasks`` is read as workers need it, so it may be long and make each task when asked.
 
-
-def _lost_error(deck: Deck, lost: _Lost, attempts: int) -> SimulationError:
-    kept = deck.keep(results_folder() / "failed")
-    return SimulationError(
-        f"ngspice did not finish {deck.name}: {lost.reason}, {attempts} times.\n"
-        f"  Deck kept: {kept}   Replay: ngspice -b {kept}",
-        deck=deck,
-        log="",
-    )
-
-
-def _serve(connection: Connection) -> None:
-    """A worker's life: take a task, answer (outcome, fit for more), until the pipe closes or it is spent."""
-    try:
-        with contextlib.suppress(SpicebridgeError):  # raised again, and told, for each task
-            ngspice()
-        connection.send(_READY)
+        Raises:
+            RuntimeError: a ``measure`` raised something unforeseen: a defect in it, told with its traceback.
+        """
+        queue = _Queue(tasks)
         while True:
-            task: Task = connection.recv()
-            outcome: Any
-            try:
-                outcome = task.measure(ngspice().run(task.deck))
-                spent = ngspice().spent
-            except SpicebridgeError as error:
-                outcome, spent = error, True
-            except Exception:  # raised again in the parent, which would otherwise see only a lost process
-                outcome, spent = _Defect(traceback.format_exc()), True
-            connection.send((outcome, not spent))
-            if spent:
+            for worker in self._workers:
+                # A repeated job gets a worker to itself, so that its end is its own.
+                room = (0 if worker.jobs else 1) if queue.repeats else worker.room
+                if room:
+                    worker.give(queue.take(room))
+            if not any(worker.jobs for worker in self._workers):
                 return
-    except (EOFError, BrokenPipeError):
-        return
+            for job, answer in self._collect():
+                if answer.defect is not None:
+                    raise RuntimeError(
+                        f"measuring {job.task.deck.name} failed in its worker process:\n"
+                        f"{answer.defect.traceback}"
+                    )
+                repeated = job.after(answer)
+                if repeated is None:
+                    yield job.position, job.told(answer)
+                else:
+                    queue.repeat(repeated)
+
+    def _collect(self) -> list[tuple[_Job, Answer]]:
+        """What has ended: answers, deaths, and decks past their time."""
+        busy = [worker for worker in self._workers if worker.jobs]
+        soonest = min(worker.deadline for worker in busy) - time.monotonic()
+        ready = wait([worker.connection for worker in busy], timeout=max(soonest, 0.0))
+        ended: list[tuple[_Job, Answer]] = []
+        for worker in busy:
+            if worker.connection in ready:
+                ended += worker.take()
+            elif time.monotonic() > worker.deadline:
+                ended += worker.lost(f"it ran past {self._time_limit:g} s")
+        return ended
+
+
+def run_tasks(
+    tasks: Iterable[Task], *, workers: int, time_limit: float = 600.0
+) -> Iterator[tuple[int, Answer]]:
+    """Run decks in a pool of their own; see ``Pool.run``. Closing the iterator stops the workers."""
+    with Pool(workers=workers, time_limit=time_limit) as pool:
+        yield from pool.run(tasks)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A task on its way.
+
+    Attributes:
+        position: its place in the sweep.
+        task: the deck and its measure.
+        attempt: how often it was alone in a worker that died, and one more.
+        aids: convergence aids in use.
+        first: what ngspice said without aids.
+    """
+
+    position: int
+    task: Task
+    attempt: int = 1
+    aids: int = 0
+    first: SpicebridgeError | None = None
+
+    @property
+    def aided(self) -> Task:
+        return replace(self.task, deck=aided(self.task.deck, self.aids)) if self.aids else self.task
+
+    def after(self, answer: Answer) -> _Job | None:
+        """The job to repeat after this answer, or None if the answer stands."""
+        if isinstance(answer.error, _UnansweredError):
+            return self
+        if isinstance(answer.error, _LostError) and self.attempt < _ATTEMPTS:
+            return replace(self, attempt=self.attempt + 1)
+        if isinstance(answer.error, ConvergenceError) and self.aids < len(AIDS):
+            return replace(self, attempt=1, aids=self.aids + 1, first=self.first or answer.error)
+        return None
+
+    def told(self, answer: Answer) -> Answer:
+        """The answer as the outside is to have it."""
+        if answer.error is None:
+            return replace(answer, aid=aid_name(self.aids))
+        if self.first is not None:
+            return replace(answer, error=self.first)
+        if isinstance(answer.error, _LostError):
+            words = f"ngspice did not finish {self.task.deck.name}: {answer.error}, {self.attempt} times."
+            return replace(answer, error=SimulationError(words, deck=self.task.deck, log=""))
+        return answer
+
+
+class _LostError(SpicebridgeError):
+    """A deck whose worker died or was stopped while it ran."""
+
+
+class _UnansweredError(SpicebridgeError):
+    """A deck whose worker was replaced before its turn, or died holding several."""
+
+
+class _Queue:
+    """Jobs to give out: new ones in order, made when asked for, and repeated ones before them."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._new = (_Job(position, task) for position, task in enumerate(tasks))
+        self._again: deque[_Job] = deque()
+
+    @property
+    def repeats(self) -> bool:
+        return bool(self._again)
+
+    def repeat(self, job: _Job) -> None:
+        self._again.append(job)
+
+    def take(self, room: int) -> list[_Job]:
+        return [self._again.popleft()] if self._again else list(islice(self._new, room))
+
+
+class _Worker:
+    """A child process, started when it is first given something, and what it holds."""
+
+    def __init__(self, time_limit: float) -> None:
+        self.jobs: deque[_Job] = deque()
+        self.engine: str | None = None
+        self._time_limit = time_limit
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        self._since = 0.0
+        self._seconds: float | None = None  # that a job took, of late
+        self._bytes = 1.0  # that a job was long
+
+    @property
+    def deadline(self) -> float:
+        """When its present deck will have taken too long."""
+        # The limit is the deck's: the start of a process has its own.
+        return self._since + (self._time_limit if self._ready else _START_LIMIT)
+
+    @property
+    def room(self) -> int:
+        """How many more jobs to give it now."""
+        if self._seconds is None:
+            return 0 if self.jobs else 1
+        ahead = max(int(min(_AHEAD / self._seconds, _BYTES_AHEAD / self._bytes, _MOST_AHEAD)), 1)
+        return ahead - len(self.jobs) if 2 * len(self.jobs) <= ahead else 0
+
+    def give(self, jobs: Sequence[_Job]) -> None:
+        if not jobs:
+            return
+        if self._process is None:
+            self._start()
+        if not self.jobs:
+            self._since = time.monotonic()
+        self.jobs.extend(jobs)
+        packed = pickle.dumps([job.aided for job in jobs])
+        self._bytes = len(packed) / len(jobs)
+        # A dead worker is noticed, and its decks tried again, when its answer is read.
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(packed)
+
+    def take(self) -> list[tuple[_Job, Answer]]:
+        """What it has to say: jobs and their answers."""
+        assert self._process is not None
+        try:
+            said = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+            return self.lost(f"its process ended with status {self._process.returncode}")
+        now = time.monotonic()
+        if isinstance(said, Ready):
+            self.engine, self._ready, self._since = said.engine, True, now
+            return []
+        answers, spent = said
+        ended = [(self.jobs.popleft(), answer) for answer in answers]
+        taken = (now - self._since) / len(ended)
+        self._seconds = taken if self._seconds is None else 0.7 * self._seconds + 0.3 * taken
+        self._since = now
+        return ended + self._emptied(_UnansweredError("its worker was replaced")) if spent else ended
+
+    def lost(self, reason: str) -> list[tuple[_Job, Answer]]:
+        """End the process; the deck it held, if it held one only, is at fault."""
+        kind = _LostError if len(self.jobs) == 1 else _UnansweredError
+        return self._emptied(kind(reason))
+
+    def stop(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self.connection.close()
+            self._process.kill()
+            self._process.wait()
+        self._process, self._ready = None, False
+
+    def _emptied(self, error: SpicebridgeError) -> list[tuple[_Job, Answer]]:
+        self.stop()
+        jobs, self.jobs = self.jobs, deque()
+        return [(job, Answer(error=error)) for job in jobs]
+
+    def _start(self) -> None:
+        ours, childs = socket.socketpair()
+        self.connection = Connection(ours.detach())
+        path = os.pathsep.join(each for each in sys.path if each)
+        with childs:
+            # A session of its own: Ctrl-C at the terminal is for the parent, which stops its workers.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "spicebridge.runner", str(childs.fileno()), str(os.getpid())],
+                pass_fds=[childs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
+                start_new_session=True,
+            )

@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from spicebridge.deck import (
     Deck,
     DeckError,
+    kept_deck,
+    library_lines,
     make_deck,
     model_parameters,
     parse_number,
     read_deck,
+    read_netlist,
     spice_number,
 )
+from spicebridge.permission import TRUSTED, RefusedError, outside
 from spicebridge.project import netlists_folder
 from spicebridge.verilog_a import compile_model
 from spicebridge.workers import simulate
@@ -177,6 +181,44 @@ def test_an_override_reaches_the_simulation(tmp_path: Path) -> None:
     assert slow.measures["v_tau"] == pytest.approx(1 - np.exp(-1), rel=1e-3)
 
 
+@given(
+    lines=st.lists(
+        st.sampled_from(
+            [".param a=1 b = {2*a}  c='a+b'", ".PARAM A=3", ".subckt s x", ".ends", "r1 x 0 {a}", ".op",
+             ".param d=5, e=6", ".params b=7"]
+        ),
+        max_size=8,
+    ),
+    value=st.floats(allow_nan=False, allow_infinity=False),
+)  # fmt: skip
+def test_a_template_filled_in_is_the_deck_with_parameters(lines: list[str], value: float) -> None:
+    deck = Deck("\n".join(lines))
+    names = sorted(deck.parameters)
+    template = deck.template(names)
+    for number in (value, 2.0):
+        values = {name: number + index for index, name in enumerate(names)}
+        assert template.deck(values) == deck.with_parameters(**values)
+        assert template.deck(values).parameters == {name: spice_number(each) for name, each in values.items()}
+    assert len(template.deck(dict.fromkeys(names, value)).text.splitlines()) == len(lines)
+
+
+@pytest.mark.parametrize("line", [".param a=2 * 3", ".param a=max(1, 2)", ".param a={2} * 3 b=1"])
+def test_a_value_without_a_clear_end_is_not_overridden(tmp_path: Path, line: str) -> None:
+    deck = make_deck(f"{line}\nr1 a 0 {{a}}\n.op", folder=tmp_path, name="mine")
+    with pytest.raises(DeckError, match=r"mine: .* not clear where the value of a ends\. Write it in braces"):
+        deck.with_parameters(a=5)
+
+
+def test_the_measures_of_a_deck_are_its_meas_lines(tmp_path: Path) -> None:
+    lines = [
+        ".op",
+        ".meas tran First max v(a)",
+        ".MEASURE dc second find v(a) at=1",
+        ".meas tran first avg v(a)",
+    ]
+    assert make_deck("\n".join(lines), folder=tmp_path, name="x").measures == ("first", "second")
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -261,6 +303,210 @@ def test_a_verilog_a_device_needs_a_node_for_each_terminal(nodes: str) -> None:
     text = f".control\npre_osdi devices/stt_mtj.osdi\n.endc\n.model m1 stt_mtj\nn1 {nodes} m1 mz0 = 1\n.op"
     with pytest.raises(DeckError, match=r"nodes, but stt_mtj has 2 terminals: free, ref"):
         make_deck(text, folder=netlists_folder(), name="x")
+
+
+# From outside
+
+
+def from_outside(folder: Path, text: str, *names: str) -> Deck:
+    """The deck in a file that may read itself and what is named beside it."""
+    path = write(folder, "theirs.cir", f"title\n{text}\n.op\n")
+    return read_deck(path, permission=outside([path, *(folder / name for name in names)]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RC.partition("\n")[2],
+        ".options reltol=1e-4, abstol = 1e-15 method=gear temp={t+1} savecurrents noacct\n.temp=27",
+        ".option scale=1u",
+        ".if(corner==1)\nr1 a 0 1\n.elseif (corner==2)\nr1 a 0 2\n.else\nr1 a 0 3\n.endif",
+        ".func f(x)={x*2}\n.global vdd\n.ic v(a)=1\n.nodeset v(b)=0\n.csparam q={1}",
+        ".macro s x\nr1 x 0 1\n.eom\n.model m.1 nmos(level=54 version=4.8)\n.model d1 D is=1e-14",
+        'a1 %v(x) %v(y) g\n.model g gain(gain=2)\na2 [x] [y] l\n.model l d_lut(table_values="0110")',
+        "b1 x 0 v={v(y)>1 ? 2 : 3}\ne1 x 0 table {v(y)} = (0,0) (1,1)\n.probe v(x)\n.print tran v(x)",
+        ".param profile=3\nx1 a b sub profile=4",
+    ],
+)
+def test_what_describes_a_circuit_is_allowed_from_outside(tmp_path: Path, text: str) -> None:
+    deck = from_outside(tmp_path, text)
+    assert deck == read_deck(tmp_path / "theirs.cir")
+    assert deck.text
+
+
+@pytest.mark.parametrize("netlist", sorted(path.name for path in netlists_folder().glob("*.cir")))
+@pytest.mark.usefixtures("results")
+def test_the_projects_own_netlists_do_nothing_that_is_refused(netlist: str) -> None:
+    path = netlists_folder() / netlist
+    assert read_deck(path, permission=outside([netlists_folder()])) == read_deck(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (".control\nshell rm x\n.endc", "has the control command 'shell rm x'"),
+        (".controlled", "is not among the dot commands"),
+        ("*# shell touch x\n.incx secret", r"\.incx is not among the dot commands"),
+        ('.include"secret"', "is not among the dot commands"),
+        (".lib secret", r"\.lib is not among the dot commands"),
+        (".hdl x.va", "is not among the dot commands"),
+        (".sndprint tran v(a) x.wav", "is not among the dot commands"),
+        (".optx measoutfile=x", "is not among the dot commands"),
+        (".options reltol=1e-3 measoutfile=x", "the option measoutfile is not among those"),
+        (".opt ngbehavior=psa", "the option ngbehavior is not among those"),
+        (".options {s}", "'{s}' is not of the form name or name=value"),
+        (".options temp=27 \\\nmeasoutfile=x", "a backslash at its end"),
+        (".options temp=27 (x)", "is not of the form name or name=value"),
+        ('.param s="27 measoutfile=x"', "a text in double quotes may hold"),
+        ('.model f filesource (file="x" amploffset=[0])', "names a file or a program"),
+        (".model f filesource (amploffset=[0])", "the model type filesource is not among those"),
+        (".model f,filesource(amploffset=[0]) r", "is not of the form .model NAME TYPE"),
+        (".model f {s}", "is not of the form .model NAME TYPE"),
+        (".model f ndev remote=x", "the model type ndev"),
+        (".model f numd", "the model type numd"),
+        (".model f d_process (process_file=x)", "names a file or a program"),
+        (".model f d_cosim (simulation=x)", "names a file or a program"),
+        (".model f\n+ table2d (offset=1)", "the model type table2d"),
+        ('v1 a 0 file="x"', "names a file or a program"),
+        ("d1 a 0 m ic.file = x", "names a file or a program"),
+        ("@", "'@' begins neither a device nor a dot command"),
+        ("r1 a 0 1\x07", "a character that cannot be seen"),
+    ],
+)
+def test_what_a_deck_from_outside_may_not_hold_is_refused_with_line_reason_and_way_out(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    with pytest.raises((RefusedError, DeckError), match=reason) as told:
+        from_outside(tmp_path, f"r9 a 0 1\n{line}")
+    assert re.search(r"theirs\.cir, line [34]: ", str(told.value))
+    assert "repeat the command with --trust" in str(told.value)
+
+
+def test_a_continuation_at_the_head_of_an_included_file_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "tail.lib", "+ filesource\n")
+    with pytest.raises(RefusedError, match=r"tail\.lib, line 1: .* '\+' begins neither a device"):
+        from_outside(tmp_path, ".include tail.lib", "tail.lib")
+
+
+def test_a_deck_from_outside_reads_only_what_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "pdk/top.lib", ".include deep/r.lib\n")
+    write(tmp_path, "pdk/deep/r.lib", ".include ../../secret.lib\nr1 a 0 1\n")
+    write(tmp_path, "secret.lib", "r2 a 0 2\n")
+    for line in (".include pdk/top.lib", ".lib secret.lib tt", f".inc {tmp_path / 'secret.lib'}"):
+        with pytest.raises(RefusedError, match=r"theirs\.cir, line 2: the file \S+ is refused: .* --trust"):
+            from_outside(tmp_path, line, "pdk/deep")
+    with pytest.raises(RefusedError, match=r"r\.lib, line 1: the file secret\.lib is refused"):
+        from_outside(tmp_path, ".include pdk/top.lib", "pdk")
+    deck = from_outside(tmp_path, ".include pdk/top.lib", "pdk", "secret.lib")
+    assert deck.text.splitlines() == ["r2 a 0 2", "r1 a 0 1", ".op"]
+
+
+def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
+    write(tmp_path, "elsewhere/secret.lib", "r1 a 0 1\n")
+    (tmp_path / "pdk").mkdir()
+    (tmp_path / "pdk" / "plain.lib").symlink_to(tmp_path / "elsewhere" / "secret.lib")
+    with pytest.raises(RefusedError, match=r"the file plain\.lib \(it leads to secret\.lib\) is refused"):
+        from_outside(tmp_path, ".include pdk/plain.lib", "pdk")
+    assert from_outside(tmp_path, ".include pdk/plain.lib", "pdk", "elsewhere/secret.lib").text
+
+
+VA = """`include "disciplines.vams"
+`include "{part}"
+module halves(a, b);
+  inout a, b;
+  electrical a, b;
+  parameter real r = 1k from (0:inf);
+  analog I(a, b) <+ V(a, b) / `HALF(r);
+endmodule
+"""
+
+
+@pytest.mark.usefixtures("results")
+def test_verilog_a_from_outside_is_named_with_its_includes(tmp_path: Path) -> None:
+    write(tmp_path, "va/halves.va", VA.format(part="half.inc"))
+    write(tmp_path, "va/half.inc", "`define HALF(x) (0.5*(x))\n")
+    text = ".control\npre_osdi va/halves.osdi\n.endc\n.model h halves\nn1 a 0 h"
+    with pytest.raises(RefusedError, match=r"theirs\.cir, line 3: the file halves\.va is refused"):
+        from_outside(tmp_path, text)
+    with pytest.raises(RefusedError, match=r"halves\.va:2: the file half\.inc is refused"):
+        from_outside(tmp_path, text, "va/halves.va")
+    deck = from_outside(tmp_path, text, "va")
+    assert [model.module for model in deck.models] == ["halves"]
+    with pytest.raises(RefusedError, match="the model type halves"):
+        from_outside(tmp_path, ".model h halves\nn1 a 0 h", "va")
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("trick", ['`define X `include "half.inc"\n`X', '`define X \\\n`include "half.inc"'])
+def test_a_verilog_a_include_that_cannot_be_followed_is_refused(tmp_path: Path, trick: str) -> None:
+    write(tmp_path, "half.inc", "`define HALF(x) (x)\n")
+    write(tmp_path, "halves.va", VA.format(part="half.inc").replace('`include "half.inc"', trick))
+    with pytest.raises(RefusedError, match=r"halves\.va:\d: `include is refused unless it begins a line"):
+        from_outside(tmp_path, ".control\npre_osdi halves.osdi\n.endc", "halves.va", "half.inc")
+
+
+@pytest.mark.usefixtures("results")
+def test_models_are_loaded_without_a_pre_osdi_line_where_they_are_given(tmp_path: Path) -> None:
+    write(tmp_path, "va/halves.va", VA.format(part="half.inc"))
+    write(tmp_path, "va/half.inc", "`define HALF(x) (0.5*(x))\n")
+    path = write(tmp_path, "rc.cir", "title\n.model h halves\nv1 a 0 1\nn1 a 0 h\n.op\n")
+    sources = [tmp_path / "va/halves.va", tmp_path / "va/half.inc"]
+    read = read_netlist(path, permission=outside([path, *sources]), models=sources)
+    assert [model.module for model in read.deck.models] == ["halves"]
+    assert list(read.files) == [path, *sources]
+    assert simulate(read.deck)["i(v1)"] == pytest.approx([-2e-3], rel=1e-6, abs=0.0)
+
+
+def test_a_trusted_deck_keeps_its_commands_and_may_read_anything(tmp_path: Path) -> None:
+    write(tmp_path, "other/a.lib", "r1 a 0 1\n")
+    text = ".include other/a.lib\n.control\nset x = ( 1 2 ) $ two\necho $x;  echo ended\nrun\n.endc\n.op"
+    deck = read_deck(write(tmp_path, "theirs.cir", f"title\n{text}\n"), permission=TRUSTED)
+    assert deck.text.splitlines() == [
+        "r1 a 0 1", ".control", "set x = ( 1 2 )", "echo $x", "run", ".endc", ".op",
+    ]  # fmt: skip
+
+
+def test_another_section_of_a_library_can_be_taken(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "m.lib",
+        ".lib tt\n.param speed=1\n.lib m.lib rest\n.endl\n.lib ff\n.param speed=2\n.lib m.lib rest\n.endl\n"
+        ".lib rest\nr1 a 0 {speed}\n.endl\n",
+    )
+    path = write(tmp_path, "main.cir", "title\n.lib 'm.lib' TT\n.op\n")
+    assert library_lines(path) == [(tmp_path / "m.lib", "tt")]
+    fast = read_netlist(path, sections={(tmp_path / "m.lib", "tt"): "ff"}).deck
+    assert fast.text.splitlines() == [".param speed=2", "r1 a 0 {speed}", ".op"]
+
+
+# Kept decks
+
+
+@pytest.mark.usefixtures("results")
+def test_a_kept_deck_is_read_back_as_it_was(tmp_path: Path) -> None:
+    deck = read_deck(netlists_folder() / "mtj_write.cir")
+    path = deck.keep(tmp_path)
+    again = kept_deck(path, deck.digest, name="other")
+    assert (again.text, again.models, again.name) == (deck.text, deck.models, "other")
+    path.write_text(path.read_text().replace("v_write=0.5", "v_write=0.6"))
+    with pytest.raises(DeckError, match=r"was changed after it was kept"):
+        kept_deck(path, deck.digest, name="other")
+    path.write_text("title\n.op\n")
+    with pytest.raises(DeckError, match=r"is no deck that was kept whole"):
+        kept_deck(path, deck.digest, name="other")
+    path.unlink()
+    with pytest.raises(DeckError, match=r"cannot read netlist .*: No such file"):
+        kept_deck(path, deck.digest, name="other")
+
+
+def test_a_kept_deck_of_a_model_that_is_gone_is_told(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "k.cir",
+        "* x\n.control\npre_osdi " + str(tmp_path / "gone-1234" / "model.osdi") + "\n.endc\n.op\n.end\n",
+    )
+    with pytest.raises(DeckError, match=r"a model of it is gone: gone-1234"):
+        kept_deck(path, "0" * 64, name="x")
 
 
 # Bare ngspice

@@ -157,7 +157,7 @@ def test_files_that_are_missing_or_not_toml_are_told_apart(tmp_path: Path) -> No
     with pytest.raises(SpicebridgeError, match="No such file"):
         load_experiment(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("epochs = = 3")
-    with pytest.raises(SpicebridgeError, match="is not TOML"):
+    with pytest.raises(SpicebridgeError, match="is not valid TOML"):
         load_experiment(tmp_path / "bad.toml")
 
 

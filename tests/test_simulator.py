@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import pytest
 
 from spicebridge.deck import Deck, make_deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.failure import keep_failure
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import SimulationError, Waveforms
-from spicebridge.workers import Task, run_tasks, simulate
+from spicebridge.workers import Answer, Task, run_tasks, simulate
 
 pytestmark = pytest.mark.usefixtures("results")
 
@@ -44,6 +46,13 @@ def deck(text: str, name: str = "mine") -> Deck:
 def rc(number: int) -> Deck:
     """An RC deck of its own: 1 kohm and a few ohm more charging 1 pF."""
     return deck(RC.replace("1k", f"{1000 + number}"), name=f"rc{number}")
+
+
+def ended(answers: Iterable[tuple[int, Answer]]) -> dict[int, Any]:
+    """Each position's value or error."""
+    return {
+        position: answer.value if answer.error is None else answer.error for position, answer in answers
+    }
 
 
 def final(recorded: Waveforms) -> float:
@@ -141,7 +150,7 @@ def test_a_bad_deck_after_a_good_one_raises_and_never_gives_stale_waveforms() ->
     tasks = []
     for number, line in enumerate(bad):
         tasks += [Task(rc(number), final), Task(deck(f"{RC}{line}"), final)]
-    outcomes = dict(run_tasks(tasks, workers=1, time_limit=60))
+    outcomes = ended(run_tasks(tasks, workers=1, time_limit=60))
     for number in range(len(bad)):
         tau = (1000 + number) * 1e-12
         assert outcomes[2 * number] == pytest.approx(1 - np.exp(-5e-9 / tau), rel=1e-3)
@@ -183,7 +192,7 @@ def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
     tasks = [Task(deck(diode), diode_voltage)]
     for line in OPTIONS:
         tasks += [Task(deck(f"{line}\n{diode}\n.save v(b)"), diode_voltage), Task(deck(diode), diode_voltage)]
-    outcomes = dict(run_tasks(tasks, workers=1, time_limit=60))
+    outcomes = ended(run_tasks(tasks, workers=1, time_limit=60))
     assert [outcomes[2 * index] for index in range(len(OPTIONS) + 1)] == [outcomes[0]] * (len(OPTIONS) + 1)
     assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
 
@@ -193,7 +202,7 @@ def diode_voltage(recorded: Waveforms) -> float:
 
 
 def test_five_hundred_decks_in_one_process_hardly_grow_it() -> None:
-    outcomes = dict(run_tasks([Task(rc(number), peak_memory) for number in range(500)], workers=1))
+    outcomes = ended(run_tasks([Task(rc(number), peak_memory) for number in range(500)], workers=1))
     grown = outcomes[499] - outcomes[20]
     assert grown < 4.0, f"{grown:.1f} MB"
 
@@ -315,7 +324,7 @@ class Bound:
 def test_a_worker_lost_in_mid_deck_costs_no_deck(tmp_path: Path, how: str, workers: int) -> None:
     measures = [final, Bound(once, marker=str(tmp_path / "marker"), how=how), final, final]
     tasks = [Task(rc(number), measure) for number, measure in enumerate(measures)]
-    outcomes = dict(run_tasks(tasks, workers=workers, time_limit=20 if how == "die" else 1))
+    outcomes = ended(run_tasks(tasks, workers=workers, time_limit=20 if how == "die" else 1))
     assert (tmp_path / "marker").exists()
     expected = [1 - np.exp(-5e-9 / ((1000 + number) * 1e-12)) for number in range(4)]
     assert [outcomes[number] for number in range(4)] == pytest.approx(expected, rel=1e-3)
@@ -324,15 +333,16 @@ def test_a_worker_lost_in_mid_deck_costs_no_deck(tmp_path: Path, how: str, worke
 @pytest.mark.parametrize(("how", "words"), [("die", "ended with status -9"), ("hang", "ran past 1 s")])
 def test_a_deck_that_costs_two_workers_is_an_error_with_the_deck_kept(how: str, words: str) -> None:
     tasks = [Task(rc(0), final), Task(rc(1), Bound(always, how=how)), Task(rc(2), final)]
-    outcomes = dict(run_tasks(tasks, workers=1, time_limit=1))
+    outcomes = ended(run_tasks(tasks, workers=1, time_limit=1))
     assert isinstance(outcomes[0], float)
     assert isinstance(outcomes[2], float)
     assert isinstance(outcomes[1], SimulationError)
     said = str(outcomes[1])
     assert f"ngspice did not finish rc1: it{'s process' if how == 'die' else ''} {words}, 2 times." in said
-    kept = re.search(r"Deck kept: (\S+) ", said)
-    assert kept is not None
-    assert Path(kept[1]).read_text() == rc(1).replayable()
+    failure = keep_failure(outcomes[1])
+    assert f"Deck kept: {failure.deck} " in failure.message
+    assert failure.deck is not None
+    assert failure.deck.read_text() == rc(1).replayable()
 
 
 def test_a_deck_past_its_time_limit_is_stopped() -> None:
@@ -345,7 +355,7 @@ def test_a_deck_past_its_time_limit_is_stopped() -> None:
 
 def test_a_measure_that_does_not_work_is_told_with_its_own_traceback() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)measuring rc0 failed.*ZeroDivisionError"):
-        dict(run_tasks([Task(rc(0), broken)], workers=1))
+        ended(run_tasks([Task(rc(0), broken)], workers=1))
 
 
 def broken(recorded: Waveforms) -> float:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,10 @@ from characterization.definition import (
 from characterization.mtj_write import device_seeds
 from characterization.run import definition_of, make_table
 from circuits.mtj_branch import load_line_deck, write_deck
-from spicebridge import sweep
 from spicebridge.deck import Deck, make_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.simulator import Waveforms
-from spicebridge.sweep import Engine, Unit
+from spicebridge.sweep import Engine, Outcome, Unit
 from spicebridge.table import TableError, load_table
 from spicebridge.workers import simulate
 
@@ -55,12 +57,21 @@ def unit(r: float, *, scale: float = 1.0, model: str = "") -> Unit:
 
 
 def engine(folder: Path, *, workers: int = 1, **more: Any) -> Engine:
-    return Engine(store=folder / "points", workers=workers, version="ngspice-test", **more)
+    return Engine(store=folder / "points.sqlite", workers=workers, version="ngspice-test", **more)
 
 
 def stored(folder: Path) -> dict[str, int]:
-    """The finished units and when each was written."""
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("points/*/*.npz")}
+    """The finished units and the place of each in the file, which changes if it is written again."""
+    if not (folder / "points.sqlite").exists():
+        return {}
+    with sqlite3.connect(folder / "points.sqlite") as file:
+        return dict(file.execute("SELECT key, rowid FROM units").fetchall())
+
+
+def values(outcomes: list[Outcome]) -> list[Any]:
+    """What each unit measured."""
+    assert all(each.values is not None for each in outcomes), outcomes
+    return [each.values for each in outcomes]
 
 
 def definition(procedure: str, sweep: dict[str, Any], **cell: Any) -> Definition:
@@ -74,22 +85,42 @@ def definition(procedure: str, sweep: dict[str, Any], **cell: Any) -> Definition
 
 def test_a_finished_unit_is_never_simulated_twice(tmp_path: Path) -> None:
     units = [unit(1000), unit(2000)]
-    first = engine(tmp_path).run(units)
+    first = values(engine(tmp_path).run(units))
     before = stored(tmp_path)
-    told: list[tuple[int, int]] = []
-    again = engine(tmp_path, progress=lambda *counts: told.append(counts)).run([*units, unit(3000)])
+    told: list[tuple[int, int, int]] = []
+    again = values(engine(tmp_path, progress=lambda *counts: told.append(counts)).run([*units, unit(3000)]))
     after = stored(tmp_path)
     assert first[0]["v"] == pytest.approx([1 - np.exp(-3)], rel=1e-3)
     assert [each["v"].tolist() for each in again[:2]] == [each["v"].tolist() for each in first]
     assert before.items() < after.items()
     assert len(after) == 3
-    assert told == [(2, 3), (3, 3)]
+    assert told[0] == (0, 3, 0)
+    assert told[-1] == (3, 3, 0)
 
 
 def test_equal_units_in_one_sweep_are_one_simulation(tmp_path: Path) -> None:
-    values = engine(tmp_path, workers=2).run([unit(1000), unit(2000), unit(1000)])
+    ended = values(engine(tmp_path, workers=2).run([unit(1000), unit(2000), unit(1000)]))
     assert len(stored(tmp_path)) == 2
-    assert values[0] == values[2] != values[1]
+    assert ended[0] == ended[2] != ended[1]
+
+
+def test_units_are_made_when_they_are_needed_and_each_once(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    class Units(Sequence[Unit]):
+        def __len__(self) -> int:
+            return 500
+
+        def __getitem__(self, index: Any) -> Any:
+            made.append(index)
+            return unit(1000 + index)
+
+    outcomes = engine(tmp_path).stream(Units())
+    next(outcomes)
+    assert len(made) < 200
+    ended = [index for index, _ in outcomes]
+    assert len(ended) == 499
+    assert made == list(range(500))
 
 
 @pytest.mark.parametrize("what", ["deck", "arguments", "measure", "engine"])
@@ -128,49 +159,40 @@ def test_a_change_in_a_measures_code_is_another_unit(tmp_path: Path, monkeypatch
 
 def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     units = [unit(1000 + 10 * number) for number in range(6)]
-    expected = engine(tmp_path / "whole").run(units)
+    expected = values(engine(tmp_path / "whole").run(units))
 
-    def stop(done: int, _total: int) -> None:
+    def stop(done: int, _total: int, _failed: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         engine(tmp_path / "parts", progress=stop).run(units)
     before = stored(tmp_path / "parts")
-    resumed = engine(tmp_path / "parts").run(units)
+    resumed = values(engine(tmp_path / "parts").run(units))
     assert len(before) == 3
     assert before.items() < stored(tmp_path / "parts").items()
     assert [each["v"].tobytes() for each in resumed] == [each["v"].tobytes() for each in expected]
 
 
-def test_failed_units_are_told_and_the_others_kept(tmp_path: Path, results: Path) -> None:
+def test_a_failed_unit_has_its_deck_and_log_kept_and_the_others_their_values(
+    tmp_path: Path, results: Path
+) -> None:
     bad = unit(1500, model="x1 out 0 nosuch\n")
-    with pytest.raises(SpicebridgeError, match=r"(?s)1 of 3 simulations failed; .*unknown subckt.*Deck kept"):
-        engine(tmp_path).run([unit(1000), bad, unit(2000)])
+    told: list[tuple[int, int, int]] = []
+    ended = engine(tmp_path, progress=lambda *counts: told.append(counts)).run([unit(1000), bad, unit(2000)])
+    assert [each.values is None for each in ended] == [False, True, False]
+    assert told[-1] == (3, 3, 1)
+    failure = ended[1].failure
+    assert failure is not None
+    assert failure.deck == results / "failed" / f"{bad.deck.digest[:12]}.cir"
+    assert failure.deck.read_text() == bad.deck.replayable()
+    assert failure.log is not None
+    assert "unknown subckt: x1 out 0 nosuch" in failure.log.read_text()
+    assert re.search(r"(?s)unknown subckt.*Deck kept", failure.message)
     before = stored(tmp_path)
     assert len(before) == 2
-    assert len(list((results / "failed").glob("*.cir"))) == 1
-    with pytest.raises(SpicebridgeError, match="1 of 3"):
-        engine(tmp_path).run([unit(1000), bad, unit(2000)])
+    assert engine(tmp_path).run([unit(1000), bad, unit(2000)])[1].failure is not None
     assert stored(tmp_path) == before
-
-
-def test_a_damaged_stored_unit_is_simulated_again(tmp_path: Path) -> None:
-    expected = engine(tmp_path).run([unit(1000)])
-    (path,) = tmp_path.glob("points/*/*.npz")
-    content = path.read_bytes()
-    flipped = [
-        content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
-        for at in range(40, len(content) - 60, 25)
-    ]
-    path.write_bytes(content[:-20])
-    again = engine(tmp_path).run([unit(1000)])
-    assert again[0]["v"].tobytes() == expected[0]["v"].tobytes()
-    assert path.read_bytes() == content
-    for damaged in (b"", b"junk", *flipped):  # read or refused, never an exception, never another value
-        path.write_bytes(damaged)
-        values = sweep._load(path)
-        assert values is None or values["v"].tobytes() == expected[0]["v"].tobytes()
 
 
 # Whole tables
@@ -195,8 +217,8 @@ def test_a_write_table_is_the_same_from_two_workers_or_resumed_and_a_change_reru
     assert one.digest == two.digest
     assert int(one.data["n_samples"].max("t_pulse").sum()) == 36
 
-    for path in sorted((tmp_path / "two").glob("points/*/*.npz"))[::2]:
-        path.unlink()
+    with sqlite3.connect(tmp_path / "two" / "points.sqlite") as file:
+        file.execute("DELETE FROM units WHERE rowid % 2 = 0")
     assert make_table(made, engine(tmp_path / "two", workers=2)).digest == one.digest
 
     before = stored(tmp_path / "one")

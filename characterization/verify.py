@@ -1,0 +1,504 @@
+"""Verifying a table: random entries simulated again by the bare ngspice program, and compared.
+
+The table's definition is narrowed to the voltages, times and values of the entry's point, and that little
+table is made by the bare route (``spicebridge.bare``). Its decks are those of the whole table, as seeds come
+from values and not from positions, so on the same ngspice and machine the values are the same to rounding.
+
+Shared with the route that made the table are the netlists, the measures and the procedure's arithmetic; not
+shared are libngspice, PySpice, the worker processes, the store and the reading of waveforms and results.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from characterization.definition import Definition, axis
+from characterization.mtj_write import DEVICES_PER_DECK
+from characterization.netlist import Units
+from characterization.netlist_definition import NetlistDefinition
+from characterization.run import definition_of, make_table
+from circuits.cell import DIRECTIONS
+from circuits.mtj_branch import GROUPS
+from spicebridge.bare import BareEngine
+from spicebridge.lineage import changed_netlists
+from spicebridge.project import netlists_folder
+from spicebridge.sweep import Progress
+from spicebridge.table import LookupTable, TableError
+
+Point = Mapping[str, float | str]
+
+TOLERANCE = 1e-6
+# Points of one deck share its time steps. Where ngspice adapts these, levels and crossing times of RC lines
+# and of a rectifier came out up to 0.6 % from those of single decks. Worse (3 %; a third for the integral of
+# a spiky current) only where the steps were too coarse for the measure itself, which is worth being told.
+BATCHED_TOLERANCE = 1e-2
+# An entry smaller than this share of its quantity's largest value is held to the tolerance of that share:
+# such values (a leakage current, a probability's tail) are differences of larger ones.
+FLOOR = 1e-3
+SAME, DIFFERS, FAILED, HOLE, FILLED = "same", "differs", "failed", "hole", "filled"
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """What the bare route gave.
+
+    Attributes:
+        values: by quantity and the items of its place; NaN for none.
+        failed: whether any of its simulations failed.
+        decks: digests of all that ran.
+    """
+
+    values: Mapping[tuple[object, ...], float]
+    failed: bool
+    decks: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Points that are verified together, and what that takes.
+
+    Attributes:
+        points: each a value for every axis of the table, SI units.
+        simulations: decks to run.
+        devices: stochastic devices in them.
+        simulate: runs them.
+    """
+
+    points: tuple[Point, ...]
+    simulations: int
+    devices: int
+    simulate: Callable[[BareEngine], Again]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which points are verified, and what that costs.
+
+    Attributes:
+        table: the table.
+        seed: what chose the points.
+        possible: how many points there were to choose from.
+        parts: the points by what must be simulated for them.
+    """
+
+    table: LookupTable
+    seed: int
+    possible: int
+    parts: tuple[Part, ...]
+
+    @property
+    def points(self) -> int:
+        """How many points are verified."""
+        return sum(len(part.points) for part in self.parts)
+
+    @property
+    def simulations(self) -> int:
+        """Decks that will be run."""
+        return sum(part.simulations for part in self.parts)
+
+    @property
+    def devices(self) -> int:
+        """Stochastic devices in them, which cost the most."""
+        return sum(part.devices for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of the table and its second simulation.
+
+    Attributes:
+        at: the point, along the quantity's axes, SI units.
+        quantity: its name.
+        unit: of both values.
+        recorded: the table's value; NaN is a value, and in a hole there is none.
+        again: the bare route's.
+        difference: ``|again - recorded|`` over the larger of ``|recorded|`` and ``FLOOR`` times the largest
+            magnitude that the quantity has in the table; infinite if only one is a number.
+        verdict: ``same``; ``differs``; ``failed``, no second value although the table has one; ``hole``, no
+            value in the table, as its simulation failed then and again; ``filled``, no value in the table,
+            but its simulation works now.
+    """
+
+    at: Point
+    quantity: str
+    unit: str
+    recorded: float
+    again: float
+    difference: float
+    verdict: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing false stands in the table: a hole claims nothing, even one that fills now."""
+        return self.verdict in (SAME, HOLE, FILLED)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A table's verification.
+
+    Attributes:
+        table, digest: which table.
+        recorded_engine, engine: the ngspice that made it, and the program that simulated again.
+        seed, points, possible, simulations: how the points were chosen, how many of how many, and their cost.
+        tolerance: the largest difference that counts as the same; see ``Entry.difference`` for its scale.
+        entries: every quantity at every point, each once.
+        decks: the kept decks, which ``ngspice -b`` runs.
+        batched: whether the table's points shared decks, which those simulated again do not.
+        familiar: whether any of the decks is one of the table's own; if not, the circuits were changed since.
+    """
+
+    table: str
+    digest: str
+    recorded_engine: str
+    engine: str
+    seed: int
+    points: int
+    possible: int
+    simulations: int
+    tolerance: float
+    entries: tuple[Entry, ...]
+    decks: tuple[Path, ...]
+    batched: bool
+    familiar: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether every entry is."""
+        return all(entry.ok for entry in self.entries)
+
+
+def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float | str] | None = None) -> Plan:
+    """Choose random points of a table.
+
+    Args:
+        table: the table.
+        entries: how many points; all there are, if there are fewer.
+        seed: chooses them.
+        at: values of some axes that all points shall have, each one that the axis holds.
+
+    Raises:
+        TableError: no such axis or value, or netlists that were changed since the table was made.
+    """
+    if entries < 1 or seed < 0:
+        raise TableError(f"entries = {entries} should be at least 1, and the seed {seed} not below zero.")
+    if changed := changed_netlists(table, netlists_folder()):
+        raise TableError(
+            f"{', '.join(changed)} changed since table {table.name} was made, so its decks cannot be "
+            f"simulated again. Make it again: spicebridge characterize {table.name}"
+        )
+    axes = {name: table.data[name].values.tolist() for name in table.axes}
+    for name, value in (at or {}).items():
+        axes[name] = [_on_axis(table, name, value)]
+    shape = tuple(len(values) for values in axes.values())
+    possible = math.prod(shape)
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(possible, size=min(entries, possible), replace=False))
+    points = [
+        {name: values[index] for (name, values), index in zip(axes.items(), where, strict=True)}
+        for where in zip(*np.unravel_index(chosen, shape), strict=True)
+    ]
+    return Plan(table, seed, possible, tuple(_parts(table, points)))
+
+
+def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) -> Verification:
+    """Simulate a plan's points again and compare every quantity there.
+
+    Args:
+        plan: which points of which table.
+        tolerance: the largest difference that counts as the same, relative as ``Entry.difference`` says; the
+            table's own (``default_tolerance``) if not given.
+        engine: runs the decks; its progress is told of the whole plan.
+    """
+    table = plan.table
+    limit = default_tolerance(table) if tolerance is None else tolerance
+    engine = replace(engine, progress=_of_all(engine.progress, plan.simulations))
+    entries: dict[tuple[object, ...], Entry] = {}
+    decks: set[str] = set()
+    largest = {name: _largest(table.data[name].values) for name in table.quantities}
+    for part in plan.parts:
+        again = part.simulate(engine)
+        decks |= again.decks
+        for point in part.points:
+            for quantity in table.quantities:
+                entry = _compared(table, again, quantity, point, limit, largest[quantity])
+                # A quantity without some of the axes has one value for several points.
+                entries.setdefault(_place(table, quantity, point), entry)
+    return Verification(
+        table=table.name,
+        digest=table.digest,
+        recorded_engine=str(table.origin.get("ngspice")),
+        engine=engine.version,
+        seed=plan.seed,
+        points=plan.points,
+        possible=plan.possible,
+        simulations=len(decks),
+        tolerance=limit,
+        entries=tuple(entries.values()),
+        decks=tuple(sorted(engine.kept(digest) for digest in decks)),
+        batched=_is_batched(table),
+        # A netlist's lineage holds its base deck, of which each point's is a variant.
+        familiar=isinstance(definition_of(table), NetlistDefinition)
+        or not decks.isdisjoint(table.lineage["decks"]),
+    )
+
+
+def default_tolerance(table: LookupTable) -> float:
+    """The tolerance that suits how the table was made: ``BATCHED_TOLERANCE`` if points shared decks."""
+    return BATCHED_TOLERANCE if _is_batched(table) else TOLERANCE
+
+
+def _is_batched(table: LookupTable) -> bool:
+    return bool(table.lineage.get("batch", 1) > 1)
+
+
+def cost_text(plan: Plan) -> str:
+    """What verifying will cost, in a line, to be told before it begins."""
+    devices = f", {plan.devices} stochastic devices in them" if plan.devices else ""
+    return (
+        f"{plan.table.name}: {plan.points} of {plan.possible} points, chosen by seed {plan.seed}; "
+        f"{plan.simulations} simulations{devices}"
+    )
+
+
+def verification_text(verification: Verification) -> str:
+    """A line for each entry, and the verdict."""
+    told = verification
+    rows = [
+        f"{told.table}   digest {told.digest[:12]}   made with {told.recorded_engine}, simulated again with "
+        f"{told.engine} -b",
+        f"seed {told.seed}: {told.points} of {told.possible} points, {told.simulations} simulations",
+        f"same: within {told.tolerance:g} of the entry, or of {FLOOR:g} of its quantity's largest value "
+        "where that is more",
+        *(_entry_text(entry) for entry in told.entries),
+    ]
+    counts = {verdict: sum(each.verdict == verdict for each in told.entries) for verdict in _WORDS}
+    said = ", ".join(f"{count} {_WORDS[verdict]}" for verdict, count in counts.items() if count)
+    worst = max((each.difference for each in told.entries if each.verdict in (SAME, DIFFERS)), default=0.0)
+    rows.append(f"{'Verified' if told.ok else 'NOT verified'}: {said}; largest difference {worst:.2g}")
+    if not told.ok and told.engine != told.recorded_engine:
+        rows.append(f"Another ngspice rounds otherwise; a larger --tolerance allows for {told.engine}.")
+    if not told.ok and told.batched:
+        rows.append(
+            "Its points shared decks, and so time steps: bound .tran's longest step, or leave batch out."
+        )
+    if not told.ok and not told.familiar:
+        rows.append("None of these decks is the table's own: the circuits were changed since it was made.")
+    rows.append(f"Decks kept: {told.decks[0].parent}")
+    return "\n".join(rows)
+
+
+def verification_record(verification: Verification) -> dict[str, Any]:
+    """A verification as JSON-like values."""
+    record = asdict(verification)
+    entries = [asdict(entry) | {"ok": entry.ok} for entry in verification.entries]
+    decks = [str(path) for path in verification.decks]
+    return record | {"ok": verification.ok, "floor": FLOOR, "entries": entries, "decks": decks}
+
+
+_WORDS = {
+    SAME: "the same",
+    DIFFERS: "different",
+    FAILED: "failed now",
+    HOLE: "in holes",
+    FILLED: "in holes that characterizing again fills",
+}
+
+
+def _entry_text(entry: Entry) -> str:
+    where = ", ".join(
+        f"{name}={value if isinstance(value, str) else format(value, '.6g')}"
+        for name, value in entry.at.items()
+    )
+    unit = "" if entry.unit in ("", "1") else f" {entry.unit}"
+    values = f"{entry.recorded:.9g}{unit}, again {entry.again:.9g}{unit}"
+    return f"  {entry.verdict:<8} {entry.quantity:<20} {values:<48} differs {entry.difference:<8.2g} {where}"
+
+
+def _place(table: LookupTable, quantity: str, point: Point) -> tuple[object, ...]:
+    """A quantity and the items of the point along its axes."""
+    return (quantity, *((str(name), point[str(name)]) for name in table.data[quantity].dims))
+
+
+def _largest(values: NDArray[Any]) -> float:
+    """The largest finite magnitude; zero if there is none."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+
+def _compared(
+    table: LookupTable, again: Again, quantity: str, point: Point, tolerance: float, largest: float
+) -> Entry:
+    variable = table.data[quantity]
+    at = {str(name): point[str(name)] for name in variable.dims}
+    recorded, repeated = float(variable.sel(at)), again.values[_place(table, quantity, point)]
+    scale = max(abs(recorded), FLOOR * largest)
+    difference = _difference(recorded, repeated, scale)
+    # A failed simulation leaves NaN, and zero where something is counted.
+    empty = {0.0} if variable.dtype.kind == "i" else set()
+    hole = (math.isnan(recorded) or recorded in empty) and _has_failed(table, point)
+    failed = (math.isnan(repeated) or repeated in empty) and again.failed
+    same = difference <= tolerance
+    if hole and failed:
+        verdict = HOLE
+    elif same:
+        verdict = SAME
+    elif hole:
+        verdict = FILLED
+    else:
+        verdict = FAILED if failed else DIFFERS
+    return Entry(at, quantity, str(variable.attrs.get("units", "")), recorded, repeated, difference, verdict)
+
+
+def _difference(recorded: float, again: float, scale: float) -> float:
+    if recorded == again or (math.isnan(recorded) and math.isnan(again)):
+        return 0.0
+    if not (math.isfinite(recorded) and math.isfinite(again)) or scale == 0.0:
+        return math.inf
+    return abs(again - recorded) / scale
+
+
+def _has_failed(table: LookupTable, point: Point) -> bool:
+    """Whether a simulation that this point may have needed is recorded as failed."""
+    return any(
+        all(point[name] == value for name, value in each["at"].items() if name in point)
+        for each in table.lineage.get("failed", ())
+    )
+
+
+def _on_axis(table: LookupTable, name: str, wanted: float | str) -> float | str:
+    """The axis' own value that is meant."""
+    if name not in table.axes:
+        raise TableError(f"table {table.name} has no axis {name!r}. It has: {', '.join(table.axes)}.")
+    values = table.data[name].values.tolist()
+    for value in values:
+        if isinstance(value, str) or isinstance(wanted, str):
+            meant = value == wanted
+        else:
+            meant = math.isclose(value, wanted, rel_tol=1e-9)
+        if meant:
+            return value
+    known = [value if isinstance(value, str) else f"{value:g}" for value in values]
+    listed = ", ".join(known if len(known) <= 20 else [*known[:10], "...", *known[-3:]])
+    raise TableError(
+        f"{name}={wanted} is not on the axis of table {table.name}; entries are verified where they were "
+        f"simulated. Its values [{table.data[name].attrs.get('units', 'names')}]: {listed}."
+    )
+
+
+def _of_all(progress: Progress | None, total: int) -> Progress | None:
+    """Progress over all of a plan's simulations, from that of each run of units."""
+    if progress is None:
+        return None
+    ended = failed = so_far = 0
+
+    def told(ended_here: int, _total: int, failed_here: int) -> None:
+        nonlocal ended, failed, so_far
+        so_far = 0 if ended_here == 1 else so_far
+        ended, failed, so_far = ended + 1, failed + failed_here - so_far, failed_here
+        progress(ended, max(total, ended), failed)
+
+    return told
+
+
+# What the points take: of a netlist their own decks; of a procedure the sweep narrowed to them
+
+
+def _parts(table: LookupTable, points: Sequence[Point]) -> Iterator[Part]:
+    definition = definition_of(table)
+    if isinstance(definition, NetlistDefinition):
+        yield _netlist_part(table, definition, points)
+        return
+    if definition.procedure not in _NARROWED:
+        raise TableError(
+            f"table {table.name} was made by procedure {definition.procedure!r}, which cannot be narrowed to "
+            f"single points. Those that can: {', '.join(_NARROWED)}."
+        )
+    yield from _NARROWED[definition.procedure](table, definition, points)
+
+
+def _netlist_part(table: LookupTable, definition: NetlistDefinition, points: Sequence[Point]) -> Part:
+    """A deck of its own for each point, batched or not when the table was made."""
+    indices = [
+        tuple(list(axis.values).index(point[axis.name]) for axis in definition.axes) for point in points
+    ]
+    units = Units(definition, batch=1, only=indices)
+
+    def simulate(engine: BareEngine) -> Again:
+        if definition.time_limit is not None:
+            engine = replace(engine, time_limit=definition.time_limit)
+        outcomes = engine.run(units)
+        values = {
+            _place(table, name, point): math.nan
+            if outcome.values is None
+            else float(outcome.values[name.lower()][0])
+            for point, outcome in zip(points, outcomes, strict=True)
+            for name in table.quantities
+        }
+        failed = any(math.isnan(value) for value in values.values())
+        return Again(values, failed, frozenset(units[at].deck.digest for at in range(len(units))))
+
+    return Part(tuple(points), len(units), 0, simulate)
+
+
+def _part(
+    table: LookupTable, definition: Definition, points: Sequence[Point], *, simulations: int, devices: int = 0
+) -> Part:
+    """The points by way of a little table of their definition."""
+
+    def simulate(engine: BareEngine) -> Again:
+        again = make_table(definition, engine)
+        values = {}
+        for point in points:
+            for name, variable in again.data.items():
+                at = {each: point[str(each)] for each in variable.dims}
+                values[_place(table, str(name), point)] = float(variable.sel(at))
+        return Again(values, "failed" in again.lineage, frozenset(again.lineage["decks"]))
+
+    return Part(tuple(points), simulations, devices, simulate)
+
+
+def _read_parts(table: LookupTable, definition: Definition, points: Sequence[Point]) -> Iterator[Part]:
+    """A table for each voltage."""
+    for voltage in dict.fromkeys(point["v_read"] for point in points):
+        these = [point for point in points if point["v_read"] == voltage]
+        times = sorted({point["t_read"] for point in these})
+        narrow = replace(definition, sweep={"v_read": [voltage], "t_read": times})
+        yield _part(table, narrow, these, simulations=len(times) + len(DIRECTIONS))
+
+
+def _write_parts(table: LookupTable, definition: Definition, points: Sequence[Point]) -> Iterator[Part]:
+    """One table of the points' voltages.
+
+    If none of them was sampled, the fewest devices are at one that was, since the procedure needs some.
+    """
+    sweep = definition.sweep
+    voltages = {point["v_write"] for point in points}
+    counts = {name: sweep[name] for name in ("samples", "tail_samples")}
+    v_sampled = axis("v_sampled", sweep["v_sampled"])
+    if voltages.isdisjoint(v_sampled):
+        voltages.add(v_sampled[0])
+        counts = {"samples": 2 * GROUPS, "tail_samples": 0}
+    sampled = [each for each in v_sampled if each in voltages]
+    chosen = {"v_write": sorted(voltages), "v_sampled": sampled, **counts}
+    decks = sum(math.ceil(count / DEVICES_PER_DECK) for count in counts.values())
+    yield _part(
+        table,
+        replace(definition, sweep={**sweep, **chosen}),
+        points,
+        # A load line, edges and half-selection at each voltage.
+        simulations=len(DIRECTIONS) * (3 * len(voltages) + decks * len(sampled)),
+        devices=len(DIRECTIONS) * sum(counts.values()) * len(sampled),
+    )
+
+
+_NARROWED: Mapping[str, Callable[[LookupTable, Definition, Sequence[Point]], Iterator[Part]]] = {
+    "synapse_read": _read_parts,
+    "mtj_write": _write_parts,
+}

@@ -1,0 +1,418 @@
+"""The independent route: the bare ngspice program on a kept deck, its printed results and raw file read here.
+
+Nothing of the library route is used but ngspice's own equations: neither libngspice, nor PySpice, nor the
+reading of their answers. What both share is the deck and the measure, a function of the waveforms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicebridge.convergence import AIDS, aid_name, aided
+from spicebridge.deck import Deck
+from spicebridge.errors import SpicebridgeError
+from spicebridge.failure import Failure
+from spicebridge.files import write_text
+from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms
+from spicebridge.sweep import Outcome, Progress, Unit
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_RESULT = re.compile(r"^(\w+)\s*=\s*(\S+)")
+# ngspice goes on after these and ends with status 0, but not with all that the deck says.
+_NOT_DONE = re.compile(
+    r"unrecognized parameter|unknown parameter|instance line, ignored|non-increasing pwl"
+    r"|simulation\(s\) aborted|no such command",
+    re.IGNORECASE,
+)
+# The commands by which a trusted deck's .control block simulates.
+_SIMULATES = re.compile(r"^(?:run|tran|ac|dc|op|tf|noise|sens|pz|sp|disto)(?:\s|$)", re.IGNORECASE)
+_UNSOLVED = re.compile(r"timestep too small|singular matrix|no convergence|iteration limit", re.IGNORECASE)
+_LAST_WORDS = 12
+# ngspice's names of analyses, by a word of the plot's name; the first that fits.
+_ANALYSES = {
+    "transient": "tran", "operating": "op", "transfer function": "tf", "dc": "dc", "ac": "ac", "pole": "pz",
+    "noise": "noise", "sens": "sens", "disto": "disto",
+}  # fmt: skip
+
+
+def find_ngspice_program() -> str:
+    """The path of the ngspice program: the one that the set-up unpacked under ``.local``, else the PATH's.
+
+    Raises:
+        SpicebridgeError: there is none.
+    """
+    unpacked = _CHECKOUT / ".local" / "usr" / "bin" / "ngspice"
+    found = str(unpacked) if unpacked.is_file() else shutil.which("ngspice")
+    if found is None:
+        raise SpicebridgeError(
+            "there is no ngspice program on the PATH, and verifying needs it beside libngspice. "
+            "Run 'make demo', which installs it, or install the package ngspice."
+        )
+    return found
+
+
+@cache
+def program_version(program: str) -> str:
+    """What ``ngspice -v`` says, such as ``ngspice-46``: the major version, as tables are stamped with it.
+
+    Raises:
+        SpicebridgeError: the program does not run, or is another one.
+    """
+    try:
+        said = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=60, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SpicebridgeError(f"{program} does not run: {error}. Install the package ngspice.") from error
+    match = re.search(r"ngspice-(\d+)", said)
+    if match is None:
+        raise SpicebridgeError(f"{program} -v names no version of ngspice. It said: {said.strip()[:200]!r}")
+    return f"ngspice-{match[1]}"
+
+
+def keep_for_program(deck: Deck, folder: Path) -> Path:
+    """Write the deck into ``folder`` as the bare program runs it, and return its path.
+
+    Without a ``.save`` line, bare ngspice keeps only what a ``.meas`` line names, and of that not all; it
+    then gets ``.save all``, which is what libngspice does by itself. A trusted deck whose own commands
+    simulate gets ``quit`` after them, where bare ngspice would run its analyses once more.
+    """
+    text = deck.replayable()
+    if _simulates_itself(deck):
+        before, end, after = text.rpartition("\n.endc")
+        text = f"{before}\nquit{end}{after}"
+    elif not any(line.lower().startswith(".save") for line in deck.text.splitlines()):
+        text = text.removesuffix(".end\n") + ".save all\n.end\n"
+    path = _kept_path(folder, deck.digest)
+    write_text(path, text)
+    return path
+
+
+def _simulates_itself(deck: Deck) -> bool:
+    """Whether commands of the deck's own run its analyses, as those of a trusted deck may."""
+    commands = False
+    for line in deck.text.splitlines():
+        commands = line.lower() == ".control" or (commands and line.lower() != ".endc")
+        if commands and _SIMULATES.match(line):
+            return True
+    return False
+
+
+def _kept_path(folder: Path, digest: str) -> Path:
+    return folder / f"{digest[:12]}.cir"
+
+
+def simulate_bare(deck: Deck, *, folder: Path, time_limit: float = 600.0) -> Waveforms:
+    """Run a deck with the bare ngspice program: its ``.meas`` results and its last analysis' waveforms.
+
+    ngspice prints no ``.meas`` results while it writes a raw file, so a deck with ``.meas`` lines runs twice.
+    A measure that ngspice gave no number for is NaN. A trusted deck whose own commands simulate gives its
+    results and no waveforms.
+
+    Args:
+        deck: the deck.
+        folder: where it is kept.
+        time_limit: seconds that each run may take.
+
+    Raises:
+        ConvergenceError: ngspice found no solution; the message says where the deck is kept.
+        SimulationError: it failed otherwise, or ran past the time limit.
+        SpicebridgeError: there is no ngspice program.
+    """
+    return _simulated(deck, folder, _Programs(find_ngspice_program(), time_limit))
+
+
+@dataclass(frozen=True)
+class BareEngine:
+    """An engine for procedures whose units all go the bare way; nothing is stored, every unit is simulated.
+
+    Attributes:
+        folder: where decks, and the logs of those that failed, are kept.
+        workers: how many ngspice programs at a time.
+        progress: told (ended, total, failed) as units end.
+        time_limit: seconds a run of the program may take.
+    """
+
+    folder: Path
+    workers: int
+    progress: Progress | None = None
+    time_limit: float = 600.0
+
+    @property
+    def version(self) -> str:
+        """The program's version, such as ``ngspice-46``."""
+        return program_version(find_ngspice_program())
+
+    def kept(self, digest: str) -> Path:
+        """Where a deck of this digest is kept once it has run."""
+        return _kept_path(self.folder, digest)
+
+    def run(self, units: Sequence[Unit]) -> list[Outcome]:
+        """The units' outcomes, in order."""
+        ended = dict(self.stream(units))
+        return [ended[index] for index in range(len(units))]
+
+    def stream(self, units: Sequence[Unit]) -> Iterator[tuple[int, Outcome]]:
+        """Yield ``(index, outcome)`` as units end. Each is read once, in order, when its turn comes.
+
+        Closing the iterator stops the programs.
+        """
+        programs = _Programs(find_ngspice_program(), self.time_limit)
+        total, ended, failed = len(units), 0, 0
+        running: dict[Future[Outcome], int] = {}
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            for index in range(total + 1):
+                # One more than there are workers, so that none waits for the next unit to be built.
+                while running and (index == total or len(running) > self.workers):
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        outcome = future.result()
+                        ended, failed = ended + 1, failed + (outcome.values is None)
+                        if self.progress is not None:
+                            self.progress(ended, total, failed)
+                        yield running.pop(future), outcome
+                if index < total:
+                    running[pool.submit(_outcome, units[index], self.folder, programs)] = index
+        finally:
+            programs.stop()
+            pool.shutdown(cancel_futures=True)
+
+
+def _outcome(unit: Unit, folder: Path, programs: _Programs) -> Outcome:
+    """A unit by the bare route, with convergence aids if, and only if, it has no solution without."""
+    first: SimulationError | None = None
+    for count in range(len(AIDS) + 1):
+        try:
+            recorded = _simulated(aided(unit.deck, count), folder, programs)
+            return Outcome(unit.measure(recorded, **unit.arguments), aid=aid_name(count))
+        except ConvergenceError as error:
+            first = first or error
+        except SpicebridgeError as error:
+            first = first or (error if isinstance(error, SimulationError) else None)
+            return _failed(first or error, folder)
+    assert first is not None
+    return _failed(first, folder)
+
+
+def _failed(error: SpicebridgeError, folder: Path) -> Outcome:
+    if not isinstance(error, SimulationError):
+        return Outcome(None, Failure(str(error), None, None))
+    deck = _kept_path(folder, error.deck.digest)
+    log = deck.with_suffix(".log")
+    write_text(log, f"{error.log}\n")
+    return Outcome(None, Failure(str(error), deck, log))
+
+
+def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
+    kept = keep_for_program(deck, folder)
+    analysis, said = "", []
+    vectors: dict[str, NDArray[Any]] = {}
+    if not _simulates_itself(deck):
+        with tempfile.TemporaryDirectory() as scratch:
+            raw = Path(scratch) / "deck.raw"
+            said.append(programs.run(deck, kept, "-r", str(raw)))
+            try:
+                analysis, vectors = read_raw(raw.read_bytes() if raw.is_file() else b"")
+            except SpicebridgeError as error:
+                raise _error(deck, kept, str(error), said[0]) from error
+    measures = {}
+    if names := deck.measures:
+        said.append(programs.run(deck, kept))
+        measures = _measures(names, said[-1])
+    return Waveforms(
+        analysis=analysis,
+        vectors=vectors,
+        measures=measures,
+        engine=program_version(programs.program).removeprefix("ngspice-"),
+        log="\n".join(said),
+    )
+
+
+def _measures(names: Sequence[str], said: str) -> dict[str, float]:
+    """The printed results of the named ``.meas`` lines; NaN for one without."""
+    measures = dict.fromkeys(names, float("nan"))
+    for line in said.splitlines():
+        if (match := _RESULT.match(line)) and match[1].lower() in measures:
+            with contextlib.suppress(ValueError):
+                measures[match[1].lower()] = float(match[2])
+    return measures
+
+
+@dataclass
+class _Programs:
+    """Running ngspice programs, which can all be stopped at once."""
+
+    program: str
+    time_limit: float
+    _running: set[subprocess.Popen[str]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: bool = False
+
+    def run(self, deck: Deck, kept: Path, *options: str) -> str:
+        """What ``ngspice -b`` said of a kept deck.
+
+        Raises:
+            SimulationError: it failed, left out something of the deck, or ran past the time limit.
+        """
+        environment = {**os.environ, "NGSPICE_MEAS_PRECISION": "12", "OMP_NUM_THREADS": "1"}
+        command = [self.program, "-b", *options, str(kept)]
+        with self._lock:
+            if self._stopped:
+                raise _error(deck, kept, "it was stopped", "")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env=environment,
+                start_new_session=True,  # a group of its own, which can be killed with all that it started
+            )
+            self._running.add(process)
+        try:
+            said, complaints = process.communicate(timeout=self.time_limit)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            said, complaints = process.communicate()
+            reason = f"it ran past {self.time_limit:g} s"
+            raise _error(deck, kept, reason, f"{complaints}\n{said}") from None
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        if process.returncode != 0:
+            raise _error(deck, kept, f"it ended with status {process.returncode}", complaints or said)
+        if _NOT_DONE.search(complaints):
+            raise _error(deck, kept, "it did not do all that the deck says", complaints)
+        return f"{said}\n{complaints}"
+
+    def stop(self) -> None:
+        """Kill what runs and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _error(deck: Deck, kept: Path, reason: str, log: str) -> SimulationError:
+    words = [line.strip() for line in log.splitlines() if line.strip()][:_LAST_WORDS]
+    parameters = ", ".join(f"{name}={value}" for name, value in deck.parameters.items())
+    where = f"{deck.name} at {parameters}" if parameters else deck.name
+    kind = ConvergenceError if _UNSOLVED.search(log) else SimulationError
+    return kind(
+        f"the bare ngspice program failed on {where}: {reason}.\n"
+        + "".join(f"  {line}\n" for line in words)
+        + f"  Deck kept: {kept}   Replay: ngspice -b {kept}",
+        deck=deck,
+        log=log,
+    )
+
+
+# Raw files
+
+
+def read_raw(content: bytes) -> tuple[str, dict[str, NDArray[Any]]]:
+    """The last plot of an ngspice raw file, binary or ASCII.
+
+    Returns:
+        ngspice's short name of the analysis (``tran``, ``dc``, ``op``, ``ac``), and the vectors by the
+        lower-case names that ``Waveforms`` has, each (points,), real or complex.
+
+    Raises:
+        SpicebridgeError: it is none, is cut short, or holds no points.
+    """
+    at, last = 0, None
+    while content[at:].strip():
+        last, at = _plot(content, at)
+    if last is None:
+        raise SpicebridgeError("it wrote no raw file")
+    header, values = last
+    if not values.size:
+        raise SpicebridgeError(f"its raw file holds no points of the {header['plotname']}")
+    return _analysis(header["plotname"]), {
+        _vector_name(name): values[:, column].copy() for column, name in enumerate(header["names"])
+    }
+
+
+def _plot(content: bytes, start: int) -> tuple[tuple[dict[str, Any], NDArray[Any]], int]:
+    """The header and the values, (points, variables), of the plot at ``start``, and where the next begins."""
+    match = re.compile(rb"^(Binary|Values):[ ]*\r?\n", re.MULTILINE).search(content, start)
+    if match is None:
+        raise SpicebridgeError("its raw file has no values")
+    header = _header(content[start : match.start()].decode(errors="replace"))
+    points, names = header["points"], header["names"]
+    kind = np.dtype("<c16") if "complex" in header["flags"] else np.dtype("<f8")
+    if match[1] == b"Binary":
+        end = match.end() + points * len(names) * kind.itemsize
+        if end > len(content):
+            raise SpicebridgeError("its raw file is cut short")
+        values = np.frombuffer(content[match.end() : end], dtype=kind)
+    else:
+        found = re.compile(rb"^Title:", re.MULTILINE).search(content, match.end())
+        end = found.start() if found else len(content)
+        values = _ascii(content[match.end() : end], points, len(names), kind)
+    return (header, values.reshape(points, len(names))), end
+
+
+def _header(text: str) -> dict[str, Any]:
+    """``plotname``, ``flags``, ``points`` and the variables' ``names`` of a plot's header."""
+    told, _, variables = text.partition("\nVariables:")
+    fields: Mapping[str, str] = {
+        key.strip().lower(): value.strip()
+        for key, _, value in (line.partition(":") for line in told.splitlines())
+    }
+    try:
+        names = [line.split()[1] for line in variables.splitlines() if line.strip()]
+        points = int(fields["no. points"])
+        if not names or len(names) != int(fields["no. variables"]) or points < 0:
+            raise ValueError
+        plotname, flags = fields["plotname"].lower(), fields["flags"].lower()
+        return {"plotname": plotname, "flags": flags, "points": points, "names": names}
+    except (IndexError, KeyError, ValueError) as error:
+        raise SpicebridgeError("its raw file has a header that makes no sense") from error
+
+
+def _ascii(content: bytes, points: int, variables: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Values written as text: for each point its number, then a value for each variable."""
+    words = content.split()
+    if len(words) != points * (variables + 1):
+        raise SpicebridgeError("its raw file is cut short")
+    values = [word for index, word in enumerate(words) if index % (variables + 1)]
+    try:
+        if kind.kind == "c":
+            return np.array([complex(*map(float, word.split(b","))) for word in values], dtype=kind)
+        return np.array([float(word) for word in values], dtype=kind)
+    except (TypeError, ValueError) as error:
+        raise SpicebridgeError("its raw file holds values that are no numbers") from error
+
+
+def _analysis(plotname: str) -> str:
+    return next((short for word, short in _ANALYSES.items() if word in plotname), plotname)
+
+
+def _vector_name(name: str) -> str:
+    """A raw file's name as ``Waveforms`` has it: ``v(out)`` as ``out``, ``i(v1)`` as ``v1#branch``."""
+    match = re.fullmatch(r"([vi])\((.+)\)", name.lower())
+    if match is None:
+        return name.lower()
+    is_branch = match[1] == "i" and not match[2].startswith("@") and not match[2].endswith("-sweep")
+    return f"{match[2]}#branch" if is_branch else match[2]

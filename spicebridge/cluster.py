@@ -1,0 +1,213 @@
+"""Decks on other machines, behind the standard ``concurrent.futures.Executor`` interface.
+
+Each task of the executor runs a handful of decks and supervises an ngspice process of its own for them, with
+the pool's time limit, repeats and convergence aids. Compiled Verilog-A models travel with the decks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from platform import node
+
+from spicebridge.deck import Deck, make_deck
+from spicebridge.errors import SpicebridgeError
+from spicebridge.files import write_bytes
+from spicebridge.project import cache_folder
+from spicebridge.simulator import SimulationError, whole
+from spicebridge.workers import Answer, Pool, Task
+
+_ATTEMPTS = 2
+# A handful is about so much work, and so many decks at most: many small ones travel together.
+_HANDFUL = 0.5  # s
+_MOST_DECKS = 200
+# Handfuls under way, before and after it is known how long a deck takes.
+_FIRST, _LATER = 32, 1024
+_DECKS_UNDER_WAY = 4000
+
+_here = threading.local()
+
+
+class ClusterError(SpicebridgeError):
+    """A cluster that cannot be used."""
+
+
+def connect(address: str) -> Executor:
+    """The Dask cluster at ``address`` as an executor.
+
+    Raises:
+        ClusterError: Dask is not installed, or no scheduler answers there.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError(
+            "--scheduler needs Dask, which is not installed: pip install 'spicebridge[dask]'."
+        ) from error
+    try:
+        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]  # Dask's
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and "
+            "workers with 'dask worker ADDRESS --nthreads 1'."
+        ) from error
+    if not client.scheduler_info()["workers"]:
+        raise ClusterError(
+            f"the Dask scheduler at {address!r} has no workers yet. Start some with 'dask worker {address} "
+            "--nthreads 1'."
+        )
+    return client.get_executor(pure=False)  # type: ignore[no-untyped-call]  # Dask's
+
+
+def cluster_engine(executor: Executor) -> str:
+    """The ngspice that a worker of the cluster has, such as ``ngspice-46``."""
+    probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=Path(), name="probe")
+    done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), 60.0, None).result()
+    if done.answers[0].error is not None:
+        raise done.answers[0].error
+    return str(done.engine)
+
+
+def run_on_cluster(
+    executor: Executor, tasks: Iterable[Task], *, time_limit: float, engine: str
+) -> Iterator[tuple[int, Answer]]:
+    """Run decks through an executor and yield ``(position, answer)`` as they end; see ``Pool.run``.
+
+    Raises:
+        ClusterError: a worker has another ngspice than ``engine``.
+    """
+    source = enumerate(tasks)
+    flying: dict[Future[_Done], _Flight] = {}
+    seconds: float | None = None  # a deck takes, of late
+
+    def launch(flight: _Flight) -> None:
+        handful = _Handful(flight.tasks, _libraries(flight.tasks))
+        flying[executor.submit(supervise, handful, time_limit, engine)] = flight
+
+    try:
+        while True:
+            size = 1 if seconds is None else min(max(int(_HANDFUL / seconds), 1), _MOST_DECKS)
+            most = _FIRST if seconds is None else min(_LATER, max(_DECKS_UNDER_WAY // size, 1))
+            while len(flying) < most and (taken := list(islice(source, size))):
+                launch(_Flight(tuple(position for position, _ in taken), tuple(task for _, task in taken)))
+            if not flying:
+                return
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                flight = flying.pop(future)
+                error = future.exception()
+                if error is None:
+                    done = future.result()
+                    seconds = done.seconds / len(flight.tasks)
+                    yield from zip(flight.positions, done.answers, strict=True)
+                elif isinstance(error, SpicebridgeError | RuntimeError):
+                    raise error
+                elif flight.attempt < _ATTEMPTS:  # a lost machine: its decks again, each alone
+                    for each in flight.split():
+                        launch(each)
+                else:
+                    words = f"the cluster lost {flight.tasks[0].deck.name}: {error}"
+                    lost = SimulationError(words, deck=flight.tasks[0].deck, log="")
+                    yield flight.positions[0], Answer(error=lost)
+    finally:
+        for future in flying:
+            future.cancel()
+
+
+def supervise(handful: _Handful, time_limit: float, engine: str | None) -> _Done:
+    """On a machine of the cluster: run decks in this thread's own ngspice process.
+
+    Raises:
+        ClusterError: this machine's ngspice is another than ``engine``.
+    """
+    began = time.perf_counter()
+    pool = _pool(time_limit)
+    answers: list[Answer] = [Answer()] * len(handful.tasks)
+    try:
+        for position, answer in pool.run(handful.arrived()):
+            answers[position] = answer
+    except BaseException:
+        _drop_pool()
+        raise
+    if engine is not None and pool.engine != engine:
+        raise ClusterError(
+            f"the machine {node()} has {pool.engine}, and the sweep is for {engine}. Values of different "
+            "versions do not mix: give the cluster's workers the same ngspice."
+        )
+    return _Done(tuple(answers), pool.engine, time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class _Handful:
+    """Decks as they travel: ``libraries`` holds the compiled models' bytes by their place in a cache."""
+
+    tasks: tuple[Task, ...]
+    libraries: Mapping[str, bytes]
+
+    def arrived(self) -> list[Task]:
+        """The tasks with their models as files of this machine."""
+        return [replace(task, deck=self._with_models(task.deck)) for task in self.tasks]
+
+    def _with_models(self, deck: Deck) -> Deck:
+        models = []
+        for model in deck.models:
+            place = _place(model.library)
+            if not model.library.is_file():
+                model = replace(model, library=cache_folder().resolve() / "models" / place)
+            if not model.library.is_file():
+                write_bytes(model.library, self.libraries[place])
+            models.append(model)
+        return replace(deck, models=tuple(models)) if models else deck
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a handful gave: answers in order, the machine's ngspice, and how long it took (s)."""
+
+    answers: tuple[Answer, ...]
+    engine: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A handful under way: where its decks stand in the sweep, and which attempt it is."""
+
+    positions: tuple[int, ...]
+    tasks: tuple[Task, ...]
+    attempt: int = 1
+
+    def split(self) -> list[_Flight]:
+        """Its decks one by one, for another attempt."""
+        return [
+            _Flight((position,), (task,), self.attempt + 1)
+            for position, task in zip(self.positions, self.tasks, strict=True)
+        ]
+
+
+def _libraries(tasks: Sequence[Task]) -> dict[str, bytes]:
+    paths = {model.library for task in tasks for model in task.deck.models}
+    return {_place(path): path.read_bytes() for path in paths}
+
+
+def _place(library: Path) -> str:
+    """A compiled model's place in a cache: its folder is named by all it depends on."""
+    return f"{library.parent.name}/{library.name}"
+
+
+def _pool(time_limit: float) -> Pool:
+    """This thread's pool of one process; it ends when this process does."""
+    if getattr(_here, "limit", None) != time_limit:
+        _drop_pool()
+        _here.pool, _here.limit = Pool(workers=1, time_limit=time_limit), time_limit
+    return _here.pool
+
+
+def _drop_pool() -> None:
+    if getattr(_here, "limit", None) is not None:
+        _here.pool.stop()
+        _here.limit = None

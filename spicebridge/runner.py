@@ -1,0 +1,102 @@
+"""A worker process: ngspice, decks to run, and the answers going back.
+
+Started by ``workers.py`` as ``python -m spicebridge.runner SOCKET PARENT``. It ends with its parent, on
+Linux even in the middle of a deck that hangs, so that a parent's sudden end leaves nothing behind. It has
+one thread only: with a second one, every allocation in ngspice would have to take a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from spicebridge.errors import SpicebridgeError
+from spicebridge.simulator import ngspice
+from spicebridge.workers import Answer, Defect, Ready, Task
+
+# ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
+RUNS_PER_WORKER = 5000
+MEMORY_PER_WORKER = 2**30  # bytes, after a deck was forgotten
+_ANSWER_EVERY = 0.02  # s: small decks' answers travel together
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+def serve(connection: Connection) -> None:
+    """Answer tasks in order until this process should be replaced, or its parent closes the connection."""
+    engine = None
+    with contextlib.suppress(SpicebridgeError):  # raised again, and told, for each task
+        engine = f"ngspice-{ngspice().version}"
+    connection.send(Ready(engine))
+    gc.collect()
+    gc.freeze()  # the imported packages need not be searched for garbage again and again
+    tasks: deque[Task] = deque()
+    answers: list[Answer] = []
+    answered = time.monotonic()
+    runs = 0
+    while True:
+        if not tasks or (not answers and connection.poll()):
+            tasks.extend(connection.recv())
+        answer, spent = _answer(tasks.popleft())
+        answers.append(answer)
+        runs += 1
+        now = time.monotonic()
+        if spent or runs >= RUNS_PER_WORKER or not tasks or now - answered >= _ANSWER_EVERY:
+            spent = spent or runs >= RUNS_PER_WORKER or _resident() > MEMORY_PER_WORKER
+            _send(connection, answers, spent=spent)
+            answers, answered = [], now
+            if spent:
+                return
+
+
+def _answer(task: Task) -> tuple[Answer, bool]:
+    """The task's answer, and whether this process must be replaced."""
+    try:
+        return Answer(ngspice().measured(task.deck, task.measure)), ngspice().spent
+    except SpicebridgeError as error:
+        try:
+            return Answer(error=error), ngspice().spent
+        except SpicebridgeError:  # no ngspice to be had at all
+            return Answer(error=error), True
+    except Exception:  # raised again in the parent, which would otherwise see only a lost process
+        return Answer(defect=Defect(traceback.format_exc())), True
+
+
+def _send(connection: Connection, answers: list[Answer], *, spent: bool) -> None:
+    try:
+        packed = pickle.dumps((answers, spent))
+    except Exception:  # a value that cannot travel is a defect of its measure
+        packed = pickle.dumps(([Answer(defect=Defect(traceback.format_exc()))], True))
+    connection.send_bytes(packed)
+
+
+def _resident() -> int:
+    """This process's memory, bytes; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _end_with(parent: int) -> None:
+    """Have Linux kill this process when its parent ends, as then nobody is left to do it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        sys.exit()
+
+
+if __name__ == "__main__":
+    _end_with(int(sys.argv[2]))
+    with contextlib.suppress(EOFError, OSError):
+        serve(Connection(int(sys.argv[1])))

@@ -5,33 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from characterization.netlist_definition import NetlistDefinition, netlist_definition
 from characterization.values import DefinitionError, axis, number
-from circuits.cell import Cell, make_cell
+from circuits.cell import Cell, make_settings
+from circuits.passive_array_cell import ArrayCell
 from spicebridge.settings import NAME_WORDS, did_you_mean, is_name, read_toml
 
 # What procedures need of a definition, in one place.
 __all__ = [
-    "SIZES", "Definition", "DefinitionError", "available_definitions", "axis", "check_settings",
-    "load_definition", "number",
+    "SIZES", "Definition", "DefinitionError", "available_definitions", "axis", "cell_kind",
+    "check_settings", "load_definition", "number",
 ]  # fmt: skip
 
 _FOLDER = Path(__file__).parent / "tables"
 SIZES = ("quick", "full")
 _SECTIONS = ("procedure", "about", "cell", "sweep", *SIZES)
+_ARRAYS = ("array_read", "array_write")  # procedures whose circuit is a passive array
+
+C = TypeVar("C", Cell, ArrayCell)
 
 
 @dataclass(frozen=True)
-class Definition:
+class Definition(Generic[C]):
     """What a table of one of our procedures is made of.
 
     Attributes:
         name: the table's.
         procedure: the characterisation procedure that fills it.
         about: one line for people.
-        cell: the circuit's settings.
+        cell: the circuit's settings, of the procedure's kind.
         sweep: the procedure's settings for the chosen size.
         size: ``quick`` or ``full``.
     """
@@ -39,9 +43,14 @@ class Definition:
     name: str
     procedure: str
     about: str
-    cell: Cell
+    cell: C
     sweep: Mapping[str, Any]
     size: str
+
+
+def cell_kind(procedure: str) -> type[Any]:
+    """The dataclass of the settings of a procedure's circuit."""
+    return ArrayCell if procedure in _ARRAYS else Cell
 
 
 def available_definitions() -> list[str]:
@@ -51,7 +60,7 @@ def available_definitions() -> list[str]:
 
 def load_definition(
     name: str, *, size: str, overrides: Mapping[str, Any] | None = None, trust: bool = False
-) -> Definition | NetlistDefinition:
+) -> Definition[Any] | NetlistDefinition:
     """A definition by name or by the path of a TOML file: of a procedure, or of a netlist (``deck = ...``).
 
     Args:
@@ -81,8 +90,10 @@ def load_definition(
 
 def _procedure_definition(
     path: Path, content: Mapping[str, Any], *, size: str, overrides: Mapping[str, Any]
-) -> Definition:
+) -> Definition[Any]:
     _check_sections(path, content)
+    procedure = str(content["procedure"])
+    kind = cell_kind(procedure)
     cell = dict(content.get("cell", {}))
     sweep = {**content["sweep"], **content.get(size, {})}
     for key, value in overrides.items():
@@ -92,13 +103,13 @@ def _procedure_definition(
         elif section in ("", "sweep") and inner in sweep:
             sweep[inner] = value
         else:
-            known = [f"cell.{each}" for each in Cell.__dataclass_fields__] + list(sweep)
+            known = [f"cell.{each}" for each in kind.__dataclass_fields__] + list(sweep)
             raise DefinitionError(f"{path.stem} has no setting {key!r}. It has: {', '.join(known)}.")
     return Definition(
         name=path.stem,
-        procedure=str(content["procedure"]),
+        procedure=procedure,
         about=str(content.get("about", "")),
-        cell=make_cell(cell),
+        cell=make_settings(kind, cell),
         sweep=sweep,
         size=size,
     )

@@ -67,7 +67,7 @@ class Row:
     tail_watched: float
 
 
-def characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, list[Ran]]:
+def characterize(definition: Definition[Cell], engine: Runs) -> tuple[xr.Dataset, list[Ran]]:
     """The table's data and the simulations it came from; a row of which one failed is all NaN."""
     check_settings(definition.sweep, _SETTINGS, f"{definition.name} sweep")
     v_write = axis("v_write", definition.sweep["v_write"])

@@ -10,23 +10,25 @@ from typing import Any
 
 import xarray as xr
 
-from characterization import mtj_write, netlist, synapse_read
-from characterization.definition import Definition, DefinitionError
+from characterization import array_read, array_write, mtj_write, netlist, synapse_read
+from characterization.definition import Definition, DefinitionError, cell_kind
 from characterization.netlist_definition import NetlistDefinition
-from circuits.cell import make_cell
+from circuits.cell import make_settings
 from spicebridge.deck import netlist_digest
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Ran, Runs
 from spicebridge.table import LookupTable
 
-PROCEDURES: dict[str, Callable[[Definition, Runs], tuple[xr.Dataset, list[Ran]]]] = {
+PROCEDURES: dict[str, Callable[[Definition[Any], Runs], tuple[xr.Dataset, list[Ran]]]] = {
+    "array_read": array_read.characterize,
+    "array_write": array_write.characterize,
     "mtj_write": mtj_write.characterize,
     "synapse_read": synapse_read.characterize,
 }
 
 
-def make_table(definition: Definition | NetlistDefinition, engine: Runs) -> LookupTable:
+def make_table(definition: Definition[Any] | NetlistDefinition, engine: Runs) -> LookupTable:
     """Characterise: simulate what is missing and assemble the table, NaN where a simulation failed.
 
     Raises:
@@ -42,7 +44,7 @@ def make_table(definition: Definition | NetlistDefinition, engine: Runs) -> Look
     )
 
 
-def _origin(definition: Definition | NetlistDefinition, engine: str) -> dict[str, Any]:
+def _origin(definition: Definition[Any] | NetlistDefinition, engine: str) -> dict[str, Any]:
     limit = definition.time_limit if isinstance(definition, NetlistDefinition) else None
     return {
         "ngspice": engine,
@@ -51,7 +53,7 @@ def _origin(definition: Definition | NetlistDefinition, engine: str) -> dict[str
     } | ({} if limit is None else {"time_limit": limit})
 
 
-def _characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, dict[str, Any]]:
+def _characterize(definition: Definition[Any], engine: Runs) -> tuple[xr.Dataset, dict[str, Any]]:
     if definition.procedure not in PROCEDURES:
         raise DefinitionError(
             f"{definition.name} asks for procedure {definition.procedure!r}. "
@@ -61,11 +63,10 @@ def _characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, dic
     return data, _lineage(definition, data, ran)
 
 
-def _lineage(definition: Definition, data: xr.Dataset, ran: list[Ran]) -> dict[str, Any]:
+def _lineage(definition: Definition[Any], data: xr.Dataset, ran: list[Ran]) -> dict[str, Any]:
     """What the values came from: settings, every deck and model by digest, device parameters with sources."""
     cell = definition.cell
     parameters = read_parameter_set(netlists_folder() / "devices" / f"{cell.mtj}.lib")
-    files = [f"devices/{cell.mtj}.lib", f"transistors/{cell.card}.lib", "cells.lib", "devices/stt_mtj.va"]
     decks = [each.unit.deck for each in ran]
     lineage: dict[str, Any] = {
         "procedure": definition.procedure,
@@ -75,7 +76,7 @@ def _lineage(definition: Definition, data: xr.Dataset, ran: list[Ran]) -> dict[s
         "sweep": dict(definition.sweep),
         "decks": dict(sorted({(deck.digest, deck.name) for deck in decks})),
         "models": dict(sorted({(each.module, each.digest) for deck in decks for each in deck.models})),
-        "netlists": {file: netlist_digest(netlists_folder() / file) for file in files},
+        "netlists": {file: netlist_digest(netlists_folder() / file) for file in cell.files},
         "parameters": {name: asdict(each) for name, each in parameters.items()},
     }
     # Only where there are any: a table without keeps the digest it always had.
@@ -98,7 +99,7 @@ def _at(ran: Ran) -> dict[str, float | str]:
     return {"deck": ran.unit.deck.name, **single}
 
 
-def definition_of(table: LookupTable) -> Definition | NetlistDefinition:
+def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
     """The definition that a table was made from, as its lineage holds it.
 
     Raises:
@@ -111,7 +112,7 @@ def definition_of(table: LookupTable) -> Definition | NetlistDefinition:
         name=table.name,
         procedure=lineage["procedure"],
         about="",
-        cell=make_cell(lineage["cell"]),
+        cell=make_settings(cell_kind(lineage["procedure"]), lineage["cell"]),
         sweep=lineage["sweep"],
         size=lineage["size"],
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from characterization.definition import Definition, axis, check_settings
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
-from circuits.cell import DIRECTIONS, require_positive, start_state
+from circuits.cell import DIRECTIONS, Cell, require_positive, start_state
 from circuits.ternary_synapse import ACTIVATIONS, STATES, measure_read, read_deck
 from spicebridge.sweep import Ran, Runs, Unit, run_all
 
@@ -22,7 +22,7 @@ _QUANTITIES = {
 }
 
 
-def characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, list[Ran]]:
+def characterize(definition: Definition[Cell], engine: Runs) -> tuple[xr.Dataset, list[Ran]]:
     """The table's data, NaN where a simulation failed, and the simulations it came from."""
     check_settings(definition.sweep, ("v_read", "t_read"), f"{definition.name} sweep")
     voltages = axis("v_read", definition.sweep["v_read"])

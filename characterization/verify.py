@@ -448,7 +448,12 @@ def _netlist_part(table: LookupTable, definition: NetlistDefinition, points: Seq
 
 
 def _part(
-    table: LookupTable, definition: Definition, points: Sequence[Point], *, simulations: int, devices: int = 0
+    table: LookupTable,
+    definition: Definition[Any],
+    points: Sequence[Point],
+    *,
+    simulations: int,
+    devices: int = 0,
 ) -> Part:
     """The points by way of a little table of their definition."""
 
@@ -464,7 +469,7 @@ def _part(
     return Part(tuple(points), simulations, devices, simulate)
 
 
-def _read_parts(table: LookupTable, definition: Definition, points: Sequence[Point]) -> Iterator[Part]:
+def _read_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
     """A table for each voltage."""
     for voltage in dict.fromkeys(point["v_read"] for point in points):
         these = [point for point in points if point["v_read"] == voltage]
@@ -473,7 +478,7 @@ def _read_parts(table: LookupTable, definition: Definition, points: Sequence[Poi
         yield _part(table, narrow, these, simulations=len(times) + len(DIRECTIONS))
 
 
-def _write_parts(table: LookupTable, definition: Definition, points: Sequence[Point]) -> Iterator[Part]:
+def _write_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
     """One table of the points' voltages.
 
     If none of them was sampled, the fewest devices are at one that was, since the procedure needs some.
@@ -498,7 +503,40 @@ def _write_parts(table: LookupTable, definition: Definition, points: Sequence[Po
     )
 
 
-_NARROWED: Mapping[str, Callable[[LookupTable, Definition, Sequence[Point]], Iterator[Part]]] = {
+def _array_read_parts(
+    table: LookupTable, definition: Definition[Any], points: Sequence[Point]
+) -> Iterator[Part]:
+    """A table for each array that is read."""
+    axes = ("diameter", "r_segment", "background")
+    for array in dict.fromkeys(tuple(point[name] for name in axes) for point in points):
+        these = [point for point in points if tuple(point[name] for name in axes) == array]
+        chosen = {name: [value] for name, value in zip(axes, array, strict=True)}
+        narrow = replace(definition, sweep={**definition.sweep, **chosen})
+        yield _part(table, narrow, these, simulations=3)  # ideal, steady, in time
+
+
+def _array_write_parts(
+    table: LookupTable, definition: Definition[Any], points: Sequence[Point]
+) -> Iterator[Part]:
+    """A table for each drive of an array, with the arrays of noisy MTJs that were run at it."""
+    axes, sweep = ("scheme", "diameter", "v_write"), definition.sweep
+    for drive in dict.fromkeys(tuple(point[name] for name in axes) for point in points):
+        these = [point for point in points if tuple(point[name] for name in axes) == drive]
+        sampled = [each for each in sweep["sampled"] if tuple(each[name] for name in axes) == drive]
+        chosen = {name: [value] for name, value in zip(axes, drive, strict=True)}
+        arrays = sweep["pulses"] * len(sampled)
+        yield _part(
+            table,
+            replace(definition, sweep={**sweep, **chosen, "sampled": sampled}),
+            these,
+            simulations=2 + arrays,  # steady state, edges
+            devices=definition.cell.rows * definition.cell.columns * arrays,
+        )
+
+
+_NARROWED: Mapping[str, Callable[[LookupTable, Definition[Any], Sequence[Point]], Iterator[Part]]] = {
     "synapse_read": _read_parts,
     "mtj_write": _write_parts,
+    "array_read": _array_read_parts,
+    "array_write": _array_write_parts,
 }

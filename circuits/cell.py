@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from PySpice.Spice.Netlist import Circuit
 
 from spicebridge.deck import Deck, DeckError, make_deck, model_parameters
 from spicebridge.project import netlists_folder
+
+S = TypeVar("S")
 
 DIRECTIONS = ("ap_to_p", "p_to_ap")
 T_SELECT = 50e-12  # s, when the gate line e begins to move
@@ -49,29 +52,43 @@ class Cell:
         return {"w_n": self.w_n, "w_p": self.w_p, "l_gate": self.l_gate}
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files in ``netlists`` that the cell's decks are made from."""
+        devices = f"devices/{self.mtj}.lib", f"transistors/{self.card}.lib"
+        return (*devices, "cells.lib", "devices/stt_mtj.va")
+
+    @property
     def driver(self) -> dict[str, float]:
         """The line driver's subcircuit parameters."""
         return {"r_drive": self.r_drive, "c_line": self.c_line}
 
 
 def make_cell(settings: Mapping[str, object]) -> Cell:
-    """A cell from a settings table.
+    """An access cell from a settings table; errors as ``make_settings``."""
+    return make_settings(Cell, settings)
+
+
+def make_settings(kind: type[S], settings: Mapping[str, object]) -> S:
+    """A circuit's settings from a table: a dataclass of names and of positive numbers, whole or not.
 
     Raises:
         DeckError: an unknown name, or a value of the wrong kind or sign.
     """
-    known = {each.name: each for each in fields(Cell)}
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     for name, value in settings.items():
         if name not in known:
             raise DeckError(f"a cell has no {name!r}. It has: {', '.join(known)}.")
-        is_text = isinstance(known[name].default, str)
+        default = known[name].default
+        is_text, is_whole = isinstance(default, str), isinstance(default, int)
         if is_text != isinstance(value, str) or (not is_text and not _is_positive(value)):
             raise DeckError(
                 f"cell {name} = {value!r} should be {'a name' if is_text else 'a positive number'}."
             )
+        if is_whole and not isinstance(value, int):
+            raise DeckError(f"cell {name} = {value!r} should be a whole number.")
         if is_text and not re.fullmatch(r"[\w-]+", str(value)):
             raise DeckError(f"cell {name} = {value!r} should be the plain name of a file in netlists.")
-    return Cell(**settings)  # type: ignore[arg-type]  # checked above
+    return kind(**settings)
 
 
 def require_positive(name: str, values: Sequence[float]) -> None:

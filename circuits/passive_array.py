@@ -23,6 +23,8 @@ T_DRIVE = 10e-12  # s, when the drivers' control begins to move; they switch at 
 T_START = T_DRIVE + T_EDGE / 2
 T_SETTLE = 200e-12  # s, kept after the rows' trailing edge, many time constants of any line here
 SETTLED = 0.02  # settled within this share of the largest column current
+# Gear, as the trapezoidal rule rings on for many steps after an edge of lines faster than a step.
+STIFF = "method=gear reltol=1e-6 abstol=1e-15 vntol=1e-9"
 _STEPS = 200  # time steps of a read, at least; the edges take far shorter ones
 _KLU_FROM = 64 * 64  # cells; from here ngspice's KLU is faster than its Sparse, 35 times at the start
 
@@ -46,7 +48,7 @@ def dc_read_deck(junctions: Junctions, wiring: Wiring, *, voltages: NDArray[np.f
     """
     rows, columns = junctions.g_p.shape
     inputs = _checked(voltages, (None, rows))
-    circuit = _new_circuit()
+    circuit = new_circuit()
     circuit.V("index", "index", circuit.gnd, "dc 0")
     for row in range(rows):
         # The last vector twice, as one point alone makes no table.
@@ -54,14 +56,15 @@ def dc_read_deck(junctions: Junctions, wiring: Wiring, *, voltages: NDArray[np.f
             f"{at}, {float(volts)!r}" for at, volts in enumerate([*inputs[:, row], inputs[-1, row]])
         )
         circuit.B(f"row{row}", f"row{row}", circuit.gnd, v=f"pwl(v(index), {points})")
-    _add_array(circuit, junctions, wiring, Capacitance())
-    _add_word_terminals(circuit, rows, wiring)
-    _add_bit_terminals(circuit, (rows, columns), wiring)
-    return _finish(
+    add_array(circuit, junctions, wiring, Capacitance())
+    add_word_terminals(circuit, rows, wiring)
+    add_bit_terminals(circuit, (rows, columns), wiring)
+    _ground_columns(circuit, columns)
+    return finish_array(
         circuit,
         name=f"array_read_{rows}x{columns}_{len(inputs)}_vectors",
         # Currents to 1e-11 of the largest: this deck is what the direct solution is held against.
-        options="reltol=1e-9 abstol=1e-16 vntol=1e-12" + _solver(junctions),
+        options="reltol=1e-9 abstol=1e-16 vntol=1e-12" + solver(junctions),
         save=[f"i(vcol{column})" for column in range(columns)],
         analysis=f".dc vindex 0 {len(inputs) - 1} 1",
     )
@@ -91,7 +94,7 @@ def transient_read_deck(
             f"a transient read needs drivers of some resistance and a read longer than their edge of "
             f"{T_EDGE:g} s (r_source={wiring.r_source:g} ohm, t_read={t_read:g} s)."
         )
-    circuit = _new_circuit()
+    circuit = new_circuit()
     end = T_DRIVE + t_read
     levels = ((0.0, 0), (T_DRIVE, 0), (T_DRIVE + T_EDGE, 1), (end, 1), (end + T_EDGE, 0))
     circuit.V(
@@ -103,14 +106,15 @@ def transient_read_deck(
             f"row{row}", "line_driver", f"row{row}", f"rail{row}", "ctl", r_drive=wiring.r_source, c_line=0
         )
     driven = replace(wiring, r_source=0.0)  # the drivers have it
-    _add_array(circuit, junctions, driven, capacitance or Capacitance())
-    _add_word_terminals(circuit, rows, driven)
-    _add_bit_terminals(circuit, (rows, columns), wiring)
+    add_array(circuit, junctions, driven, capacitance or Capacitance())
+    add_word_terminals(circuit, rows, driven)
+    add_bit_terminals(circuit, (rows, columns), wiring)
+    _ground_columns(circuit, columns)
     step = t_read / _STEPS
-    return _finish(
+    return finish_array(
         circuit,
         name=f"array_read_{rows}x{columns}_{t_read * 1e9:g}ns",
-        options="reltol=1e-6 abstol=1e-15 vntol=1e-9" + _solver(junctions),
+        options=STIFF + solver(junctions),
         save=[f"i(vrail{row})" for row in range(rows)] + [f"i(vcol{column})" for column in range(columns)],
         analysis=f".tran {step:.6g} {end + T_EDGE + T_SETTLE:.6g} 0 {step:.6g}",
     )
@@ -158,38 +162,32 @@ def _settled(time: NDArray[np.float64], away: NDArray[np.float64], tolerance: fl
     return float(time[last] + share * (time[last + 1] - time[last]))
 
 
-def _new_circuit() -> Circuit:
+def new_circuit() -> Circuit:
+    """A PySpice circuit with the subcircuits of an array."""
     circuit = Circuit("array")
     circuit.raw_spice += ".include cells.lib\n.include array_cell.lib\n"
     return circuit
 
 
-def _word_node(wiring: Wiring) -> Callable[[int, int], str]:
+def word_node(wiring: Wiring) -> Callable[[int, int], str]:
     """The name of a cell's word-line node: a line without resistance is one node, named as its terminal."""
     if wiring.r_word > 0:
         return lambda row, column: f"w{row}_{column}"
     return (lambda row, _: f"w{row}") if wiring.r_source > 0 else (lambda row, _: f"row{row}")
 
 
-def _bit_node(wiring: Wiring) -> Callable[[int, int], str]:
-    """The name of a cell's bit-line node, as ``_word_node``."""
+def bit_node(wiring: Wiring) -> Callable[[int, int], str]:
+    """The name of a cell's bit-line node, as ``word_node``."""
     if wiring.r_bit > 0:
         return lambda row, column: f"b{row}_{column}"
     return (lambda _, column: f"b{column}") if wiring.r_sense > 0 else (lambda _, column: f"col{column}")
 
 
-def _add_array(circuit: Circuit, junctions: Junctions, wiring: Wiring, capacitance: Capacitance) -> None:
+def add_array(circuit: Circuit, junctions: Junctions, wiring: Wiring, capacitance: Capacitance) -> None:
     """The cells and the segments between them."""
-    rows, columns = junctions.g_p.shape
-    word, bit = _word_node(wiring), _bit_node(wiring)
-    loads = {
-        "c_mtj": capacitance.mtj,
-        "c_word": capacitance.word,
-        "c_bit": capacitance.bit,
-        "g_leak_word": wiring.g_leak_word,
-        "g_leak_bit": wiring.g_leak_bit,
-    }
-    for row, column in np.ndindex(rows, columns):
+    word, bit = word_node(wiring), bit_node(wiring)
+    loads = line_loads(wiring, capacitance) | {"c_mtj": capacitance.mtj}
+    for row, column in np.ndindex(*junctions.g_p.shape):
         g_p, tmr, v_h = (float(each[row, column]) for each in (junctions.g_p, junctions.tmr, junctions.v_h))
         nodes = (word(row, column), bit(row, column))
         if g_p == 0:
@@ -198,31 +196,56 @@ def _add_array(circuit: Circuit, junctions: Junctions, wiring: Wiring, capacitan
             circuit.X(f"{row}_{column}", "cell_p", *nodes, g_p=g_p, **loads)
         else:
             circuit.X(f"{row}_{column}", "cell_ap", *nodes, g_p=g_p, tmr=tmr, v_h=v_h, **loads)
+    add_segments(circuit, junctions.g_p.shape, wiring)
+
+
+def line_loads(wiring: Wiring, capacitance: Capacitance) -> dict[str, float]:
+    """What a cell puts on its lines beside its junction, as subcircuit parameters."""
+    return {
+        "c_word": capacitance.word,
+        "c_bit": capacitance.bit,
+        "g_leak_word": wiring.g_leak_word,
+        "g_leak_bit": wiring.g_leak_bit,
+    }
+
+
+def add_segments(circuit: Circuit, shape: tuple[int, ...], wiring: Wiring) -> None:
+    """The segments between neighbouring cells of an array of ``shape`` (rows, columns)."""
+    word, bit = word_node(wiring), bit_node(wiring)
+    for row, column in np.ndindex(*shape):
         if wiring.r_word > 0 and column > 0:
-            _add_segment(circuit, f"w{row}_{column}", (word(row, column - 1), nodes[0]), wiring.r_word)
+            ends = (word(row, column - 1), word(row, column))
+            add_segment(circuit, f"w{row}_{column}", ends, wiring.r_word)
         if wiring.r_bit > 0 and row > 0:
-            _add_segment(circuit, f"b{row}_{column}", (bit(row - 1, column), nodes[1]), wiring.r_bit)
+            ends = (bit(row - 1, column), bit(row, column))
+            add_segment(circuit, f"b{row}_{column}", ends, wiring.r_bit)
 
 
-def _add_word_terminals(circuit: Circuit, rows: int, wiring: Wiring) -> None:
+def add_word_terminals(circuit: Circuit, rows: int, wiring: Wiring) -> None:
     """Each word line's first segment and source resistance, from ``row0``, ``row1``, ..."""
     if wiring.r_source + wiring.r_word > 0:
         for row in range(rows):
-            ends = (f"row{row}", _word_node(wiring)(row, 0))
-            _add_segment(circuit, f"in{row}", ends, wiring.r_source + wiring.r_word)
+            ends = (f"row{row}", word_node(wiring)(row, 0))
+            add_segment(circuit, f"in{row}", ends, wiring.r_source + wiring.r_word)
 
 
-def _add_bit_terminals(circuit: Circuit, shape: tuple[int, int], wiring: Wiring) -> None:
-    """Each bit line's last segment and sense resistance, and the virtual ground it ends in."""
+def add_bit_terminals(circuit: Circuit, shape: tuple[int, int], wiring: Wiring) -> None:
+    """Each bit line's last segment and terminal resistance, to ``col0``, ``col1``, ..."""
     rows, columns = shape
+    if wiring.r_sense + wiring.r_bit > 0:
+        for column in range(columns):
+            ends = (bit_node(wiring)(rows - 1, column), f"col{column}")
+            add_segment(circuit, f"out{column}", ends, wiring.r_sense + wiring.r_bit)
+
+
+def _ground_columns(circuit: Circuit, columns: int) -> None:
+    """The virtual grounds that the bit lines end in."""
     for column in range(columns):
-        if wiring.r_sense + wiring.r_bit > 0:
-            ends = (_bit_node(wiring)(rows - 1, column), f"col{column}")
-            _add_segment(circuit, f"out{column}", ends, wiring.r_sense + wiring.r_bit)
         circuit.V(f"col{column}", f"col{column}", circuit.gnd, "dc 0")
 
 
-def _add_segment(circuit: Circuit, name: str, ends: tuple[str, str], resistance: float) -> None:
+def add_segment(circuit: Circuit, name: str, ends: tuple[str, str], resistance: float) -> None:
+    """One segment of line."""
     circuit.X(f"s{name}", "segment", *ends, r=resistance)
 
 
@@ -237,10 +260,14 @@ def _checked(voltages: NDArray[np.float64], shape: tuple[int | None, ...]) -> ND
     return given
 
 
-def _solver(junctions: Junctions) -> str:
+def solver(junctions: Junctions) -> str:
+    """The option of ngspice's matrix solver that suits an array's size."""
     return " klu" if junctions.g_p.size >= _KLU_FROM else ""
 
 
-def _finish(circuit: Circuit, *, name: str, options: str, save: list[str], analysis: str) -> Deck:
+def finish_array(
+    circuit: Circuit, *, name: str, options: str, save: list[str], analysis: str, head: str = ""
+) -> Deck:
+    """The deck of a circuit: models loaded, options set, an analysis, and what is saved."""
     tail = f".options {options}\n.save {' '.join(save)}\n{analysis}\n"
-    return make_deck(f"{circuit}\n{tail}", folder=netlists_folder(), name=name)
+    return make_deck(f"{head}{circuit}\n{tail}", folder=netlists_folder(), name=name)

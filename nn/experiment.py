@@ -98,6 +98,11 @@ class Experiment:
     t_read: float = 1e-9
     tables: TableNames = TableNames()
 
+    @property
+    def unit(self) -> str:
+        """What its progress is counted in."""
+        return "epoch"
+
     def settings(self) -> dict[str, Any]:
         """Every field as JSON-like values."""
         settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
@@ -119,12 +124,22 @@ def load_experiment(name_or_path: str | Path, *, overrides: Mapping[str, Any] | 
     Raises:
         SpicebridgeError: no such experiment, a file that is not TOML, or a setting that is none.
     """
+    settings = read_settings(name_or_path, overrides=overrides)
+    return experiment_from(settings, where=f"experiment {Path(name_or_path).stem}")
+
+
+def read_settings(name_or_path: str | Path, *, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An experiment's settings as its file and the overrides have them, unchecked; see ``load_experiment``.
+
+    Raises:
+        SpicebridgeError: no such experiment, or a file that is not TOML.
+    """
     path = Path(name_or_path)
     if path.suffix != ".toml":
         name = str(name_or_path)
         if name not in available_experiments():
             raise SpicebridgeError(
-                f"there is no experiment {name!r}{_nearest(name, available_experiments())}. "
+                f"there is no experiment {name!r}{nearest(name, available_experiments())}. "
                 f"There are: {', '.join(available_experiments())}; or give the path of a .toml file."
             )
         path = FOLDER / f"{name}.toml"
@@ -132,7 +147,7 @@ def load_experiment(name_or_path: str | Path, *, overrides: Mapping[str, Any] | 
     settings.setdefault("name", path.stem)
     for key, value in (overrides or {}).items():
         _override(settings, key, value)
-    return experiment_from(settings, where=f"experiment {path.stem}")
+    return settings
 
 
 def experiment_from(settings: Mapping[str, Any], *, where: str = "the experiment") -> Experiment:
@@ -141,10 +156,11 @@ def experiment_from(settings: Mapping[str, Any], *, where: str = "the experiment
     Raises:
         SpicebridgeError: an unknown or missing key, or a value of the wrong kind or out of range.
     """
-    values = _checked(settings, Experiment, where)
-    values["split"] = Split(**_checked(values["split"], Split, f"{where}, section split"))
+    values = checked_settings(settings, Experiment, where)
+    values["split"] = Split(**checked_settings(values["split"], Split, f"{where}, section split"))
     if "tables" in values:
-        values["tables"] = TableNames(**_checked(values["tables"], TableNames, f"{where}, section tables"))
+        named = checked_settings(values["tables"], TableNames, f"{where}, section tables")
+        values["tables"] = TableNames(**named)
     experiment = Experiment(**values)
     _check_ranges(experiment, where)
     return experiment
@@ -160,10 +176,11 @@ def _as_kind(value: Any, kind: str, what: str) -> Any:
     if kind == "float" and number:
         with suppress(OverflowError):
             return float(value)
-    listed = isinstance(value, list | tuple) and {type(each) for each in value} <= {int}
-    if kind == "tuple[int, ...]" and listed:
-        return tuple(value)
-    if kind in ("Split", "TableNames") and isinstance(value, Mapping):
+    types = {type(each) for each in value} if isinstance(value, list | tuple) else {None}
+    for listed, allowed in LISTS.items():
+        if kind == listed and types <= allowed:
+            return tuple(value)
+    if kind not in KIND_WORDS and isinstance(value, Mapping):
         return value
     raise SpicebridgeError(f"{what} = {value!r} must be {KIND_WORDS.get(kind, 'a section')}.")
 
@@ -173,15 +190,27 @@ KIND_WORDS = {
     "int": "a whole number",
     "float": "a number",
     "tuple[int, ...]": "a list of whole numbers",
+    "tuple[float, ...]": "a list of numbers",
+    "tuple[str, ...]": "a list of words",
+}
+LISTS: dict[str, set[type]] = {
+    "tuple[int, ...]": {int},
+    "tuple[float, ...]": {int, float},
+    "tuple[str, ...]": {str},
 }
 
 
-def _checked(settings: Mapping[str, Any], kind: type, where: str) -> dict[str, Any]:
+def checked_settings(settings: Mapping[str, Any], kind: type, where: str) -> dict[str, Any]:
+    """Settings as the fields of a dataclass want them; those that are sections stay mappings.
+
+    Raises:
+        SpicebridgeError: an unknown or missing key, or a value of the wrong kind.
+    """
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in settings:
         if key not in fields:
             raise SpicebridgeError(
-                f"{where} has an unknown setting {key!r}{_nearest(key, tuple(fields))}. "
+                f"{where} has an unknown setting {key!r}{nearest(key, tuple(fields))}. "
                 f"Settings are: {', '.join(sorted(fields))}."
             )
     values = {}
@@ -207,7 +236,7 @@ def _check_ranges(experiment: Experiment, where: str) -> None:
         ("evaluate_on", ("test", "validation")),
     ):
         value = getattr(experiment, key)
-        check(value in allowed, key, f"is none of: {', '.join(allowed)}{_nearest(value, allowed)}")
+        check(value in allowed, key, f"is none of: {', '.join(allowed)}{nearest(value, allowed)}")
     for key in (
         "rate_start", "rate_end", "steepness", "zero_window", "derivative_width", "norm_rate",
         "float_rate_start", "float_rate_end", "v_write", "timing_step", "v_read", "t_read",
@@ -239,6 +268,7 @@ def _override(settings: dict[str, Any], key: str, value: Any) -> None:
     place[last] = parse_setting(value) if isinstance(value, str) else value
 
 
-def _nearest(name: str, names: tuple[str, ...]) -> str:
+def nearest(name: str, names: tuple[str, ...]) -> str:
+    """The name that a misspelt one is nearest to, as a question in brackets; empty if none is near."""
     close = get_close_matches(name, names, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

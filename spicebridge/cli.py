@@ -91,7 +91,8 @@ def list_(as_json: bool) -> None:
     Example: spicebridge list
     """
     from characterization.definition import available_definitions, load_definition
-    from nn.experiment import available_experiments, load_experiment
+    from nn.experiment import available_experiments
+    from nn.studies import load_study
     from spicebridge.catalog import available_runs, available_tables
     from spicebridge.project import netlists_folder
 
@@ -99,7 +100,7 @@ def list_(as_json: bool) -> None:
         "netlists": {path.stem: title(path) for path in sorted(netlists_folder().glob("*.cir"))},
         "definitions": {name: load_definition(name, size="quick").about for name in available_definitions()},
         "tables": {name: str(path) for name, path in sorted(available_tables().items())},
-        "experiments": {name: load_experiment(name).description for name in available_experiments()},
+        "experiments": {name: load_study(name).description for name in available_experiments()},
         "runs": {name: str(path.parent) for name, path in sorted(available_runs().items())},
     }
     if as_json:
@@ -344,7 +345,7 @@ def verify(
 @click.argument("experiment")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
 @click.option("--seeds", help="Seeds instead of the experiment's, as 1,2,3.")
-@click.option("--arms", default="table,ideal,float", show_default=True, help="Networks to train.")
+@click.option("--arms", help="Networks to train, of table,ideal,float; all if not given.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--allow-holes", is_flag=True, help="Train on tables of which some simulations failed.")
 @click.option("--reference", is_flag=True, help="Write the tracked reference record.")
@@ -352,7 +353,7 @@ def train(
     experiment: str,
     settings: tuple[str, ...],
     seeds: str | None,
-    arms: str,
+    arms: str | None,
     workers: int | None,
     allow_holes: bool,
     reference: bool,
@@ -364,16 +365,16 @@ def train(
 
     Example: spicebridge train digits_ternary_mtj --seeds 1,2
     """
-    from nn.experiment import load_experiment
-    from nn.train import run
+    from nn.studies import load_study, run_study
     from spicebridge.catalog import find_table, run_folder
     from spicebridge.lineage import changed_netlists
     from spicebridge.project import netlists_folder, reference_folder
+    from spicebridge.report import headline_text
 
     overrides: dict[str, Any] = dict(pairs(settings))
     if seeds is not None:
         overrides["seeds"] = seed_list(seeds)
-    chosen = load_experiment(experiment, overrides=overrides)
+    chosen = load_study(experiment, overrides=overrides)
     tables = {name: find_table(name) for name in (chosen.tables.write, chosen.tables.read)}
     for name, table in tables.items():
         if changed := changed_netlists(table, netlists_folder()):
@@ -382,38 +383,29 @@ def train(
                 f"'spicebridge characterize {name}' brings it up to date.",
                 err=True,
             )
-    names = [arm.strip() for arm in arms.split(",")]
-    networks = len(names) * len(chosen.seeds)
-    with bar(chosen.name, "epoch") as show:
-        done = 0
-
-        def progress(report: Any) -> None:
-            nonlocal done
-            done += 1
-            words = f"{report.arm} seed {report.seed}, {report.images_per_second:,.0f} images/s"
-            show(done, networks * chosen.epochs, words)
-
+    names = None if arms is None else [arm.strip() for arm in arms.split(",")]
+    with bar(chosen.name, chosen.unit) as show:
         folder = reference_folder() / "runs" / chosen.name if reference else run_folder(chosen.name)
         data = os.environ.get("SPICEBRIDGE_DATA")
-        record = run(
+        record = run_study(
             chosen,
             tables,
             folder=folder,
             arms=names,
             workers=workers or cores(),
-            progress=progress,
+            show=show,
             data_folder=Path(data) if data else None,
             allow_holes=allow_holes,
             circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": revision()},
         )
-    saturation = record["device"]["saturation"]
-    if saturation < SATURATED:
+    saturation = record.get("device", {}).get("saturation")
+    if saturation is not None and saturation < SATURATED:
         click.echo(
             f"Note: the longest pulse of {chosen.tables.write} switches with P = {saturation:.4f} only, so "
             "that whole weight steps can fail. A longer t_max in the table mends it.",
             err=True,
         )
-    click.echo(_headline(record))
+    click.echo(headline_text(record))
     click.echo(f"Written: {folder / 'record.json'}   All of it: spicebridge report {chosen.name}")
 
 
@@ -442,7 +434,7 @@ def report(run: str, as_json: bool) -> None:
         print_json(summary(record))
         return
     tables = tables_by_digest()
-    written = tables.get(record["tables"][0]["digest"])
+    written = tables.get(record["tables"][0]["digest"]) if "device" in record else None
     definition = definition_of(written) if written else None
     example = (
         example_write(definition.cell, v_write=record["device"]["v_write"])
@@ -507,27 +499,6 @@ def _replayed(digest: str, table: Any) -> dict[str, Any]:
         return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
     with sweep_bar(f"replay {table.name}") as show:
         return replay(table, workers=cores(), version=_engine_version(), progress=show)
-
-
-def _headline(record: dict[str, Any]) -> str:
-    """A run's accuracies and TOPS/W, a line each; "not run" for what was not trained."""
-    from spicebridge.report import summary
-    from spicebridge.report.quantity import percent, tops
-
-    said = summary(record)
-    accuracies = [
-        f"{words} {percent(said[key], said[f'{key}_spread'])}"
-        for words, key in (
-            ("on the tables", "accuracy"),
-            ("ideal tanh", "ideal_accuracy"),
-            ("float", "baseline_accuracy"),
-        )
-    ]
-    energies = [
-        f"{words} {tops((said[key] or {}).get('tops_per_watt'))}"
-        for words, key in (("feed-forward", "feedforward"), ("update", "update"))
-    ]
-    return f"accuracy {', '.join(accuracies)}\n{', '.join(energies)}"
 
 
 def _engine_version() -> str:

@@ -63,7 +63,24 @@ def chain(record: Mapping[str, Any], tables: Mapping[str, LookupTable], netlists
                     (run, *(links[digest] for digest in stamped if digest in links)),
                 )
             )
+    if record.get("write"):
+        stamped = dict.fromkeys(entry["source"]["digest"] for entry in record["ledgers"]["write"])
+        figures.append(
+            Link(
+                "figure",
+                f"writing {record['write']['energy_per_solution']:.4g} J a solution",
+                (f"{len(record['ledgers']['write'])} ledger entries, stamped with these tables",),
+                (run, *(links[digest] for digest in stamped if digest in links)),
+            )
+        )
     return tuple(figures)
+
+
+def _seeds_text(seeds: Sequence[int]) -> str:
+    """Seeds as a list, or as a range where they count up."""
+    if len(seeds) > 5 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
 def _run_link(record: Mapping[str, Any]) -> Link:
@@ -72,8 +89,9 @@ def _run_link(record: Mapping[str, Any]) -> Link:
         "run",
         record["experiment"],
         (
-            f"seeds {', '.join(map(str, record['seeds']))}",
+            f"seeds {_seeds_text(record['seeds'])}",
             f"data {data['name']}, SHA-256 {data['checksum']}, {data['split']}",
+            *([f"weights, SHA-256 {record['weights']['digest']}"] if "weights" in record else []),
             f"git {circumstances.get('revision') or 'unknown'}",
         ),
     )

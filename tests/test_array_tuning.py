@@ -15,7 +15,7 @@ from nn.passive_array.reading import Measured, hidden_patterns
 from nn.passive_array.splits import Splits, draw_splits, wine
 from nn.passive_array.training import Recipe, train
 from nn.passive_array.tuning import (
-    BLUR,
+    FINEST,
     RIDGE,
     Periphery,
     class_scores,
@@ -156,7 +156,8 @@ def test_class_gains_and_offsets_are_those_of_least_cross_entropy() -> None:
         np.testing.assert_allclose(ours, best.x, atol=2e-4)
 
 
-def test_a_searched_threshold_is_the_one_of_least_expected_loss() -> None:
+@pytest.mark.parametrize("doubt", [0.0, 0.3, 0.8])
+def test_a_searched_threshold_is_the_one_of_least_expected_loss(doubt: float) -> None:
     splits, _ = trained()
     measured = noisy_arrays()
     one = Measured(measured.train[:1, :, :1], measured.test[:1, :, :1], measured.scores[:1, :2])
@@ -166,6 +167,7 @@ def test_a_searched_threshold_is_the_one_of_least_expected_loss() -> None:
         threshold=np.array([[9.0]]),
         class_gain=np.ones((1, 3)),
         class_offset=np.zeros((1, 3)),
+        doubt=np.array([[doubt]]),
     )
     labels = splits.train_labels[:1]
     target = one_hot(labels, 3)
@@ -178,7 +180,7 @@ def test_a_searched_threshold_is_the_one_of_least_expected_loss() -> None:
     def expected(threshold: float) -> float:
         total = 0.0
         for value, label in zip(sums, labels[0], strict=True):
-            silent = 0.5 * (1 + math.erf((threshold - value) / BLUR / math.sqrt(2)))
+            silent = 0.5 * (1 + math.erf((threshold - value) / max(doubt, FINEST) / math.sqrt(2)))
             total += silent * losses[0, label] + (1 - silent) * losses[1, label]
         return total
 
@@ -186,6 +188,17 @@ def test_a_searched_threshold_is_the_one_of_least_expected_loss() -> None:
     tried = [ordered[0] - 1, *(0.5 * (ordered[1:] + ordered[:-1])), ordered[-1] + 1]
     assert found == pytest.approx(min(tried, key=expected), rel=1e-12)
     assert expected(found) < 0.97 * expected(9.0)
+
+
+def test_doubt_is_what_the_first_level_leaves_and_knows_no_label() -> None:
+    splits, networks = trained()
+    measured = noisy_arrays()
+    found = fit_columns(networks, measured, splits.train_inputs)
+    left = found.gain[:, None] * measured.train + found.offset[:, None] - networks.sums(splits.train_inputs)
+    np.testing.assert_allclose(found.doubt, left.std(axis=1), rtol=1e-9)
+    perfect = fit_columns(networks, software_arrays(), splits.train_inputs)
+    np.testing.assert_allclose(perfect.doubt, 0.0, atol=1e-12)
+    assert found.doubt.min() > 0.01
 
 
 def test_searching_thresholds_mends_thresholds_that_were_shifted() -> None:

@@ -68,11 +68,15 @@ class Defects:
     open: float = 0.0
 
     def __post_init__(self) -> None:
-        rates = (self.stuck_p, self.stuck_ap, self.shorted, self.open)
-        if not (min(rates) >= 0 and sum(rates) <= 1):
+        if not (min(self.rates) >= 0 and sum(self.rates) <= 1):
             raise SpicebridgeError(
-                f"shares of defects must be 0 or more and no more than 1 together (got {rates})."
+                f"shares of defects must be 0 or more and no more than 1 together (got {self.rates})."
             )
+
+    @property
+    def rates(self) -> tuple[float, float, float, float]:
+        """The shares in order."""
+        return (self.stuck_p, self.stuck_ap, self.shorted, self.open)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -232,6 +232,17 @@ class _Judge:
 def _joined(blocks: list[StageResult]) -> StageResult:
     names = ("correct", "train_correct", "agreeing", "bits_agreeing", "score_error")
     return StageResult(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+
+
+def join_results(parts: Sequence[CaseResult]) -> CaseResult:
+    """One case's outcome from those of parts of its solutions, in their order."""
+    first = parts[0]
+    return replace(
+        first,
+        stages={stage: _joined([part.stages[stage] for part in parts]) for stage in STAGES},
+        wrong_cells=np.concatenate([part.wrong_cells for part in parts]),
+        weight_error=np.concatenate([part.weight_error for part in parts]),
+    )
 
 
 def _weight_error(

@@ -21,7 +21,7 @@ from nn.passive_array.reading import Measured, hidden_patterns
 
 SWEEPS = 3  # over all hidden neurons; later ones change next to nothing
 NEWTON_STEPS = 8
-BLUR = 0.3  # of a weighted sum (1: one weight at full input): about what 5 % of spread leaves uncertain
+FINEST = 0.02  # of a weighted sum (1: one weight at full input): no sum is trusted more finely than that
 RIDGE = 0.01  # pull of a class's gain and offset to where they start: the training part may be separable
 
 
@@ -33,6 +33,8 @@ class Periphery:
         gain, offset: applied to the hidden neurons' sums, shape (solutions, hidden).
         threshold: at which a neuron fires, after gain and offset, shape (solutions, hidden).
         class_gain, class_offset: applied to the class sums, shape (solutions, classes).
+        doubt: how far the sums, after gain and offset, are from software's on the training samples: root
+            mean square, shape (solutions, hidden). No label has part in it.
     """
 
     gain: Floats
@@ -40,6 +42,7 @@ class Periphery:
     threshold: Floats
     class_gain: Floats
     class_offset: Floats
+    doubt: Floats
 
 
 def untuned(networks: Perceptrons) -> Periphery:
@@ -50,6 +53,7 @@ def untuned(networks: Perceptrons) -> Periphery:
         threshold=networks.threshold,
         class_gain=np.ones_like(networks.offset),
         class_offset=networks.offset,
+        doubt=np.zeros_like(networks.threshold),
     )
 
 
@@ -81,8 +85,11 @@ def fit_columns(networks: Perceptrons, measured: Measured, train_inputs: Floats)
     The second layer is fitted on the hidden patterns that the training samples give, against what software's
     weights make of the same patterns.
     """
-    gain, offset = _least_squares(measured.train, networks.sums(train_inputs))
-    start = replace(untuned(networks), gain=gain, offset=offset)
+    aim = networks.sums(train_inputs)
+    gain, offset = _least_squares(measured.train, aim)
+    left = gain[:, None] * measured.train + offset[:, None] - aim
+    doubt = np.sqrt(np.mean(left**2, axis=1))
+    start = replace(untuned(networks), gain=gain, offset=offset, doubt=doubt)
     numbers = pattern_numbers(hidden_bits(measured.train, start))
     driven = output_rows(hidden_patterns(networks.width))[numbers]
     wanted = np.matmul(driven, networks.output.astype(np.float64))
@@ -128,8 +135,8 @@ def search_thresholds(
 def _search_one(periphery: Periphery, measured: Measured, target: Floats, neuron: int) -> Periphery:
     """The threshold of one neuron with the least expected loss of the training samples.
 
-    Expected over sums that are uncertain by ``BLUR``: a threshold that only just divides two samples would
-    not hold for others.
+    Expected over sums that are uncertain by the neuron's ``doubt``: a threshold that only just divides two
+    samples would not hold for others.
     """
     sums = periphery.gain[:, None, neuron] * measured.train[:, :, neuron] + periphery.offset[:, None, neuron]
     bits = hidden_bits(measured.train, periphery)
@@ -142,7 +149,8 @@ def _search_one(periphery: Periphery, measured: Measured, target: Floats, neuron
     ordered = np.sort(sums, axis=1)
     between = 0.5 * (ordered[:, 1:] + ordered[:, :-1])
     tried = np.concatenate([ordered[:, :1] - 1.0, between, ordered[:, -1:] + 1.0], axis=1)
-    below = ndtr((tried[:, :, None] - sums[:, None, :]) / BLUR)
+    doubt = np.maximum(periphery.doubt[:, neuron], FINEST)[:, None, None]
+    below = ndtr((tried[:, :, None] - sums[:, None, :]) / doubt)
     expected = np.matmul(below, (losses[0] - losses[1])[:, :, None])[:, :, 0]
     best = np.argmin(expected, axis=1)[:, None]
     threshold = periphery.threshold.copy()

@@ -85,6 +85,17 @@ def panels(count: int, *, height: float, ratios: Sequence[float] | None = None) 
     return figure, list(axes.flat)
 
 
+def grid(rows: int, columns: int, *, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of small panels, row by row, each with axes of its own. Height in inches."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for each in axes.flat:
+            each.patch.set_visible(False)
+        figure.patch.set_visible(False)
+    return figure, list(axes.flat)
+
+
 def legend(figure: Figure, axes: Axes, *, columns: int) -> None:
     """A legend above the panels, where it covers no data."""
     with mpl.rc_context(_STYLE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spicebridge.lineage import Link
@@ -31,7 +31,8 @@ def html_report(
     """
     said = summary(record)
     named = [tables[each["digest"]] for each in said["tables"] if each["digest"] in tables]
-    body = join(
+    return document(
+        f"{said['experiment']}: spicebridge report",
         [
             sections.header(said),
             device_sections.missing_tables(record, tables),
@@ -44,13 +45,17 @@ def html_report(
             device_sections.parameters(named),
             device_sections.lineage(chain),
         ],
-        "\n",
     )
+
+
+def document(title: str, parts: Iterable[Html | None]) -> str:
+    """A whole HTML document of these parts; one that is None is left out."""
     head = tag(
         "head",
         Html('<meta charset="utf-8">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", f"{said['experiment']}: spicebridge report"),
+        tag("title", title),
         tag("style", Html(STYLESHEET)),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', tag('main', body)), lang='en')}\n"
+    main = tag("main", join(parts, "\n"))
+    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', main), lang='en')}\n"

@@ -40,6 +40,43 @@ class Paper:
         }
 
 
+@dataclass(frozen=True)
+class ArrayPaper:
+    """What a paper on arrays of trained weights claims.
+
+    Attributes:
+        source: citation, and which part of it was read.
+        short: what a table's heading calls it.
+        accuracy: the best after tuning, in per cent.
+        unknown: what could not be read there.
+    """
+
+    source: str
+    short: str
+    accuracy: float
+    unknown: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON-like values."""
+        return {"source": self.source, "accuracy": self.accuracy, "unknown": list(self.unknown)}
+
+
+PASSIVE_ARRAY = ArrayPaper(
+    source=(
+        "Goodwill et al., Implementation of a Binary Neural Network on a Passive Array of Magnetic Tunnel "
+        "Junctions, Phys. Rev. Applied 18, 014039 (2022), arXiv:2112.09159; abstract"
+    ),
+    short="Goodwill 2022",
+    accuracy=95.3,
+    unknown=(
+        "network and placement of weights",
+        "diameters, resistance-area product and TMR",
+        "write scheme and voltages",
+        "division of the data",
+        "what is tuned, and how",
+    ),
+)
+
 TERNARY_MTJ = Paper(
     source=(
         "Greenberg-Toledo et al., Training of Quantized Deep Neural Networks using a Magnetic Tunnel "

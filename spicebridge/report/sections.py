@@ -45,13 +45,14 @@ def header(said: Record) -> Html:
         "header",
         tag("h1", said["description"] or said["experiment"]),
         tag("p", tag("code", said["experiment"]), ". ", " ".join(what), class_="quiet"),
-        tag("p", f"Tables: {'; '.join(map(_table_name, said['tables']))}.", class_="quiet")
+        tag("p", f"Tables: {'; '.join(map(table_name, said['tables']))}.", class_="quiet")
         if said["tables"]
         else None,
     )
 
 
-def _table_name(each: Record) -> str:
+def table_name(each: Record) -> str:
+    """A table's name and size, in words."""
     size = table_size(each)
     return f"{each['name']}, {size}" if size else str(each["name"])
 
@@ -90,14 +91,14 @@ def _accuracy_card(said: Record) -> Html:
     if said["accuracy"] is not None and said["baseline_accuracy"] is not None:
         gap = f"{said['accuracy'] - said['baseline_accuracy']:+.2f} points"
         rows.append(("to floating point", minus(gap)))
-    return _card("Accuracy, circuit tables", percent(said["accuracy"], said["accuracy_spread"]), beside, rows)
+    return card("Accuracy, circuit tables", percent(said["accuracy"], said["accuracy_spread"]), beside, rows)
 
 
 def _feedforward_card(said: Record) -> Html:
     block, paper = said["feedforward"], said["paper"]
     beside = f"paper: {claimed(paper['feedforward_tops_per_watt'])}" if paper else None
     if block is None:
-        return _card("Feed-forward, array", "not run", beside, [])
+        return card("Feed-forward, array", "not run", beside, [])
     rows = [
         ("per operation", si(block["energy_per_op"], "J")),
         ("per MAC", si(block["energy_per_mac"], "J")),
@@ -112,14 +113,14 @@ def _feedforward_card(said: Record) -> Html:
     disturb = (said["operating_point"] or {}).get("read_disturb")
     if disturb is not None:
         rows.append(("read disturb, at most", f"{chance(disturb)} per read"))
-    return _card("Feed-forward, array", tops(block["tops_per_watt"]), beside, rows)
+    return card("Feed-forward, array", tops(block["tops_per_watt"]), beside, rows)
 
 
 def _update_card(said: Record) -> Html:
     block, paper = said["update"], said["paper"]
     beside = f"paper: {claimed(paper['update_tops_per_watt'])}" if paper else None
     if block is None:
-        return _card("Weight update, array", "not run", beside, [])
+        return card("Weight update, array", "not run", beside, [])
     rows = [
         ("per operation", si(block["energy_per_op"], "J")),
         ("per update", si(block["energy_per_update"], "J")),
@@ -127,14 +128,15 @@ def _update_card(said: Record) -> Html:
         ("per flip", si(block["energy_per_flip"], "J")),
         *_tops_rows(block, half_selected=half_selected_name(block), with_periphery="with cited periphery"),
     ]
-    return _card("Weight update, array", tops(block["tops_per_watt"]), beside, rows)
+    return card("Weight update, array", tops(block["tops_per_watt"]), beside, rows)
 
 
 def _tops_rows(block: Record, **names: str) -> list[tuple[str, str]]:
     return [(name, tops(block[key]["tops_per_watt"])) for key, name in names.items() if block[key]]
 
 
-def _card(title: str, figure: str, beside: str | None, rows: Sequence[tuple[str, str]]) -> Html:
+def card(title: str, figure: str, beside: str | None, rows: Sequence[tuple[str, str]]) -> Html:
+    """One headline figure, what stands beside it, and what it is made of."""
     listing = (item for name, value in rows for item in (tag("dt", name), tag("dd", value)))
     return tag(
         "div",
@@ -229,7 +231,7 @@ def energy(record: Record, said: Record) -> Html:
         tag("ul", *(tag("li", each) for each in defined)),
         tag("p", f"Counted in no figure: {listed(said['absent'])}.") if said["absent"] else None,
         _layers(layers) if layers else None,
-        *(_ledger(name, entries) for name, entries in ledgers.items()),
+        *(ledger_listing(name, entries) for name, entries in ledgers.items()),
     )
 
 
@@ -250,7 +252,8 @@ def _layers(layers: Sequence[Record]) -> Html:
     )
 
 
-def _ledger(name: str, entries: Sequence[Entry]) -> Html:
+def ledger_listing(name: str, entries: Sequence[Entry]) -> Html:
+    """Every line of a ledger, folded away."""
     rows = (
         (
             entry.component,

@@ -10,7 +10,7 @@ from spicebridge.report.paper import DATA_NAMES
 from spicebridge.report.quantity import MISSING, chance, claimed, count, listed, percent, si, tops
 from spicebridge.report.summary import ARMS, half_selected_name, summary, table_size
 
-_WIDTH = 96
+WIDTH = 96
 Row = tuple[str, str, str]
 
 
@@ -32,13 +32,31 @@ def text_report(record: Mapping[str, Any]) -> str:
     lines += ["", "± is the standard deviation over training seeds on one split."] if _spread(said) else []
     if said["differences"]:
         lines += ["", "What differs from the paper"]
-        lines += [line for each in said["differences"] for line in _item(each)]
-        lines += ["", *textwrap.wrap(f"Paper: {said['paper']['source']}.", _WIDTH)]
+        lines += [line for each in said["differences"] for line in bulleted(each)]
+        lines += ["", *textwrap.wrap(f"Paper: {said['paper']['source']}.", WIDTH)]
     if said["absent"]:
-        lines += ["", *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", _WIDTH)]
+        lines += ["", *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", WIDTH)]
     lines += ["", "Tables"]
     lines += _aligned([(each["name"], table_size(each), each["digest"]) for each in said["tables"]])
     return "\n".join(lines) + "\n"
+
+
+def headline_text(record: Mapping[str, Any]) -> str:
+    """A run's accuracies and TOPS/W, a line each; "not run" for what was not trained."""
+    said = summary(record)
+    accuracies = [
+        f"{words} {percent(said[key], said[f'{key}_spread'])}"
+        for words, key in (
+            ("on the tables", "accuracy"),
+            ("ideal tanh", "ideal_accuracy"),
+            ("float", "baseline_accuracy"),
+        )
+    ]
+    energies = [
+        f"{words} {tops((said[key] or {}).get('tops_per_watt'))}"
+        for words, key in (("feed-forward", "feedforward"), ("update", "update"))
+    ]
+    return f"accuracy {', '.join(accuracies)}\n{', '.join(energies)}"
 
 
 def _accuracy(said: Mapping[str, Any]) -> Iterator[Row]:
@@ -102,8 +120,9 @@ def _aligned(rows: list[Row]) -> list[str]:
     return ["  " + "   ".join(f"{row[n]:<{widths[n]}}" for n in shown).rstrip() for row in rows]
 
 
-def _item(sentence: str) -> list[str]:
-    return textwrap.wrap(sentence, _WIDTH, initial_indent="  - ", subsequent_indent="    ")
+def bulleted(sentence: str) -> list[str]:
+    """A sentence as an item of a list."""
+    return textwrap.wrap(sentence, WIDTH, initial_indent="  - ", subsequent_indent="    ")
 
 
 def _spread(said: Mapping[str, Any]) -> bool:

@@ -1,0 +1,94 @@
+"""The report of a study of passive arrays for the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from spicebridge.report.quantity import si, tops
+from spicebridge.report.study_summary import STAGES, summary
+from spicebridge.report.summary import table_size
+from spicebridge.report.text import WIDTH, bulleted
+
+Record = Mapping[str, Any]
+
+
+def text_report(record: Record) -> str:
+    """A study's figures as aligned text, headline first, every number with its unit."""
+    said = summary(record)
+    lines = [
+        f"{said['experiment']}: {said['description']}" if said["description"] else said["experiment"],
+        f"{said['solutions']} solutions, {said['split']}",
+        "",
+        *columns(_headline(said)),
+        "",
+        "Accuracy, median / mean in %, by stage",
+        *columns([["", "fidelity", *STAGES.values()], *(_case(each) for each in said["cases"].values())]),
+        "",
+        *textwrap.wrap(said["finding"]["words"], WIDTH),
+        "",
+        "What differs from the paper",
+        *(line for each in said["differences"] for line in bulleted(each)),
+        "",
+        *textwrap.wrap(f"Paper: {said['paper']['source']}.", WIDTH),
+        "",
+        *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", WIDTH),
+        "",
+        "Tables",
+        *columns([[each["name"], table_size(each), each["digest"]] for each in said["tables"]]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def headline_text(record: Record) -> str:
+    """A study's accuracies, write fidelity and TOPS/W, in two lines."""
+    return (
+        f"accuracy, median of {len(record['seeds'])}: after tuning {record['accuracy']:.2f} %, software "
+        f"{record['baseline_accuracy']:.2f} % (means {record['accuracy_mean']:.2f} and "
+        f"{record['baseline_accuracy_mean']:.2f} %)\n"
+        f"write fidelity {100 * record['write_fidelity']:.2f} %, feed-forward "
+        f"{tops(record['feedforward']['tops_per_watt'])}, writing "
+        f"{si(record['write']['energy_per_solution'], 'J')} a solution"
+    )
+
+
+def _headline(said: Record) -> list[list[str]]:
+    first = said["cases"][said["headline_case"]]
+    block, writing = said["feedforward"], said["write"]
+    return [
+        ["", "here", "paper"],
+        [
+            "accuracy after tuning, median",
+            f"{said['accuracy']:.2f} %",
+            f"up to {said['paper']['accuracy']} %",
+        ],
+        ["  mean", f"{said['accuracy_mean']:.2f} %", ""],
+        ["  software, median", f"{said['baseline_accuracy']:.2f} %", ""],
+        ["  software, mean", f"{said['baseline_accuracy_mean']:.2f} %", ""],
+        ["write fidelity, mean", f"{100 * said['write_fidelity']:.2f} %", ""],
+        ["  of", first["about"], ""],
+        ["feed-forward, array", tops(block["tops_per_watt"]), ""],
+        ["  energy per inference", si(block["energy_per_inference"], "J"), ""],
+        ["  with cited periphery", tops(block["with_periphery"]["tops_per_watt"]), ""],
+        ["writing, energy per solution", si(writing["energy_per_solution"], "J"), ""],
+        ["  energy per pulse", si(writing["energy_per_pulse"], "J"), ""],
+        ["  time per solution", si(writing["time_per_solution"], "s"), ""],
+    ]
+
+
+def _case(case: Record) -> list[str]:
+    return [
+        case["about"],
+        f"{100 * case['write_fidelity']:.2f} %",
+        *(f"{case['stages'][stage]['median']:.1f} / {case['stages'][stage]['mean']:.1f}" for stage in STAGES),
+    ]
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """Rows of cells as aligned lines."""
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return [
+        "  " + "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -59,6 +59,7 @@ _SUSPECT = (
     "singular", "too small", "no convergence", "limit", "aborted", "interrupted", "error", "fatal",
     "floating", "not a valid", "non-increasing",
 )  # fmt: skip
+_NUMBERED = re.compile(r"^v\((\d\w*)\)$")
 _CONTROL = re.compile(r"^\.control\b", re.IGNORECASE | re.MULTILINE)
 _LOG_TAIL = 12
 
@@ -339,8 +340,9 @@ class _LiveVectors(Mapping[str, NDArray[Any]]):
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """ngspice's names by their lower-case spelling."""
-        return {name.lower(): name for name in self._session.vector_names(self._plot)}
+        """ngspice's names by the lower-case ones here: the node 1, which it calls ``V(1)``, is ``1``."""
+        names = self._session.vector_names(self._plot)
+        return {_NUMBERED.sub(r"\1", name.lower()): name for name in names}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._session.vector(f"{self._plot}.{self._names[name]}")

@@ -394,6 +394,8 @@ def test_closing_the_stream_stops_the_programs(tmp_path: Path) -> None:
 def test_ctrl_c_stops_the_programs_and_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child = tmp_path / "child"
     install(f"echo $$ > {shlex.quote(str(child))}; exec sleep 300", tmp_path, monkeypatch)
+    # A shell that runs tests in the background has them ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
@@ -401,6 +403,7 @@ def test_ctrl_c_stops_the_programs_and_is_passed_on(tmp_path: Path, monkeypatch:
             BareEngine(folder=tmp_path, workers=1).run([unit(1000.0)])
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
     assert ended(int(child.read_text()))
 
 

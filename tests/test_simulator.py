@@ -90,6 +90,26 @@ def test_names_of_waveforms_are_found_in_any_case_and_a_wrong_one_is_refused() -
         recorded["nothere"]
 
 
+def test_nodes_called_by_numbers_are_found() -> None:
+    recorded = simulate(deck("v1 1 0 1\nr1 1 2a 1k\nr2 2a 0 3k\n.op"))
+    assert recorded["v(1)"] == recorded["1"] == pytest.approx([1.0])
+    assert recorded["v(2a)"] == pytest.approx([0.75])
+
+
+def test_a_measure_with_a_long_name_is_read() -> None:
+    name = "a_measure_with_a_name_of_forty_letters_x"
+    recorded = simulate(deck(f"{RC}.meas tran {name} find v(out) at=1n"))
+    assert recorded.measures == {name: pytest.approx(1 - np.exp(-1), rel=1e-3)}
+
+
+def test_a_trusted_decks_commands_are_run_and_their_results_read() -> None:
+    commands = ".control\ntran 1p 5n 0 5p\nmeas tran v1 find v(out) at=1n\n.endc"
+    own = Deck(f"v1 in 0 pulse(0 1 0 1f 1f 1)\nr1 in out 1k\nc1 out 0 1p\n{commands}", name="own")
+    recorded = simulate(own)
+    assert recorded.measures == {"v1": pytest.approx(1 - np.exp(-1), rel=1e-3)}
+    assert final(recorded) == pytest.approx(1 - np.exp(-5), rel=1e-3)
+
+
 def test_each_kind_of_analysis_gives_its_waveforms() -> None:
     circuit = "v1 in 0 dc 1 ac 1\nr1 in out 1k\nc1 out 0 1p\n"
     dc = simulate(deck(f"{circuit}.dc v1 0 1 0.25"))

@@ -15,7 +15,6 @@ from characterization.definition import Definition, DefinitionError
 from characterization.netlist_definition import NetlistDefinition
 from circuits.cell import make_cell
 from spicebridge.deck import netlist_digest
-from spicebridge.errors import SpicebridgeError
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Ran, Runs
@@ -59,12 +58,6 @@ def _characterize(definition: Definition, engine: Runs) -> tuple[xr.Dataset, dic
             f"There are: {', '.join(PROCEDURES)}."
         )
     data, ran = PROCEDURES[definition.procedure](definition, engine)
-    failures = [each.outcome.failure for each in ran if each.outcome.failure is not None]
-    if len(failures) == len(ran):
-        raise SpicebridgeError(
-            f"{definition.name}: not one of {len(ran)} simulations gave a value. The first:\n"
-            f"{failures[0].message}"
-        )
     return data, _lineage(definition, data, ran)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -47,7 +48,7 @@ _ALTERED = r"unrecognized parameter|unknown parameter|not a valid \w+ instance l
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(
     r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
-    r"|error: ngspice\.dll cannot recover|error: ngspice_circ returned)",
+    r"|error: ngspice\.dll cannot recover|error: ngspice did not)",
     re.IGNORECASE,
 )
 _IS_UNSOLVED, _IS_FATAL, _IS_ALTERED = (
@@ -60,7 +61,6 @@ _SUSPECT = (
     "floating", "not a valid", "non-increasing",
 )  # fmt: skip
 _NUMBERED = re.compile(r"^v\((\d\w*)\)$")
-_CONTROL = re.compile(r"^\.control\b", re.IGNORECASE | re.MULTILINE)
 _LOG_TAIL = 12
 
 
@@ -155,14 +155,30 @@ class NgspiceSimulator:
         class Session(NgSpiceShared):  # type: ignore[misc]  # PySpice is untyped
             """PySpice's session with its judgement switched off: every line goes to our log."""
 
+            _number_of_exec_calls: int
+
             def _load_library(self, verbose: bool) -> None:
                 super()._load_library(verbose)
                 self._ngspice_shared: Any = _WithoutStatus(self._ngspice_shared, FFI.NULL)
 
-            def load(self, lines: list[str]) -> int:
+            def load(self, netlist: str) -> int:
                 """Hand ngspice a netlist; 0 if it was taken."""
-                kept = [ffi.new("char[]", line.encode()) for line in lines]
-                return self._ngspice_shared.ngSpice_Circ([*kept, FFI.NULL])
+                lines = f"{netlist}\n".encode().split(b"\n")  # an empty line ends it
+                text = ffi.from_buffer(b"\0".join([*lines, b""]))
+                places = accumulate((len(line) + 1 for line in lines[:-1]), initial=0)
+                return self._ngspice_shared.ngSpice_Circ([*(text + place for place in places), FFI.NULL])
+
+            def do(self, command: bytes) -> int:
+                """Have ngspice carry out a command; 0 if it did."""
+                self._number_of_exec_calls += 1
+                if self._number_of_exec_calls > self.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY:
+                    self._ngspice_shared.ngSpice_Command(FFI.NULL)  # forget the history of commands
+                    self._number_of_exec_calls = 0
+                return self._ngspice_shared.ngSpice_Command(command)
+
+            def current_plot(self) -> str:
+                """The name of the plot that was made last."""
+                return ffi.string(self._ngspice_shared.ngSpice_CurPlot()).decode()
 
             def vector_names(self, plot: str) -> list[str]:
                 names = self._ngspice_shared.ngSpice_AllVecs(plot.encode())
@@ -195,6 +211,7 @@ class NgspiceSimulator:
         self._loaded: set[Path] = set()
         self.spent = False
         self.library = library
+        self._engine = str(self.version)
         self._command("set num_threads=1")
         # Since 44 ngspice looks up free memory at every stored time point, which halves a small deck's speed.
         self._command("set no_mem_check")
@@ -266,17 +283,15 @@ class NgspiceSimulator:
 
     def _load(self, netlist: str) -> bool:
         """Hand ngspice a netlist; whether it took it without complaint."""
-        if status := self._session.load([*netlist.splitlines(), ""]):
+        if status := self._session.load(netlist):
             self._log.append(f"Error: ngspice did not take the netlist (status {status})")
         return not self._complaints()
 
     def _command(self, command: str) -> list[str]:
         """Give ngspice a command and return the lines it answered."""
         before = len(self._log)
-        try:
-            self._session.exec_command(command)
-        except NameError as error:
-            self._log.append(f"Error: {error}")
+        if status := self._session.do(command.encode()):
+            self._log.append(f"Error: ngspice did not carry out {command!r} (status {status})")
         return self._log[before:]
 
     def _complaints(self) -> list[str]:
@@ -310,9 +325,11 @@ class NgspiceSimulator:
         )
 
     def _waveforms(self) -> Waveforms:
-        plot = self._session.last_plot
+        plot = self._session.current_plot()
         measures = {}
         for line in self._log:
+            if "=" not in line and "failed" not in line:
+                continue
             if match := _MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float(match[2])
             elif match := _FAILED_MEASURE.match(line.strip()):
@@ -321,7 +338,7 @@ class NgspiceSimulator:
             analysis=re.sub(r"\d+$", "", plot),
             vectors=_LiveVectors(self._session, plot),
             measures=measures,
-            engine=str(self.version),
+            engine=self._engine,
             log="\n".join(self._log),
         )
 
@@ -373,7 +390,7 @@ class _WithoutStatus:
 
 def _controls(deck: Deck) -> bool:
     """Whether the deck brings a ``.control`` block of its own, as only a trusted one may."""
-    return _CONTROL.search(deck.text) is not None
+    return ".control" in deck.text.lower()
 
 
 def _is_complaint(line: str) -> bool:

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -26,7 +26,7 @@ from spicebridge.errors import SpicebridgeError
 
 Values = dict[str, NDArray[np.float64]]
 
-_COMMIT_EVERY = 1.0  # s
+_COMMIT_EVERY = 0.5  # s
 _LOCK_SECONDS = 60.0  # another sweep holds the file for milliseconds at a time
 _FAST = 1  # zlib's level
 # SQLite's codes for what is the fault of a disk, a folder or another program, and not of the file's content.
@@ -68,10 +68,13 @@ class Store:
         with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode = TRUNCATE")
-            self._file.execute("PRAGMA synchronous = NORMAL")
-            self._file.execute("CREATE TABLE IF NOT EXISTS units (key TEXT PRIMARY KEY, content BLOB)")
-            self._file.commit()
+            with ExitStack() as unless_good:
+                unless_good.callback(self._file.close)
+                self._file.execute("PRAGMA journal_mode = TRUNCATE")
+                self._file.execute("PRAGMA synchronous = NORMAL")
+                self._file.execute("CREATE TABLE IF NOT EXISTS units (key TEXT PRIMARY KEY, content BLOB)")
+                self._file.commit()
+                unless_good.pop_all()
 
     def __enter__(self) -> Self:
         return self

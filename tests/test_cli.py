@@ -331,6 +331,16 @@ def test_a_sweep_with_failures_is_a_table_with_holes_that_train_refuses(
     assert "accuracy" in done(*on_it, "--allow-holes").out
 
 
+def test_a_sweep_of_ours_without_one_value_is_refused(tmp_path: Path, results: Path) -> None:
+    definition = tmp_path / "tiny.toml"
+    definition.write_text(READ)
+    told = refused("characterize", definition, "--set", "cell.l_gate=1e-12")
+    assert "tiny: 3 points without a value" in told
+    assert "Effective channel length <= 0" in told
+    assert "There is not one value, so no table is written" in told
+    assert not (results / "tables").exists()
+
+
 def test_a_sweep_without_one_value_is_refused(tmp_path: Path, results: Path) -> None:
     (tmp_path / "bad.cir").write_text(RC.replace(".end\n", "x1 out 0 nosuch\n.end\n"))
     (tmp_path / "bad.toml").write_text(

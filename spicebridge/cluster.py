@@ -29,6 +29,7 @@ _MOST_DECKS = 200
 # Handfuls under way, before and after it is known how long a deck takes.
 _FIRST, _LATER = 32, 1024
 _DECKS_UNDER_WAY = 4000
+_ANSWERS_WITHIN = 10.0  # s, a scheduler
 
 _here = threading.local()
 
@@ -50,13 +51,17 @@ def connect(address: str) -> Executor:
             "--scheduler needs Dask, which is not installed: pip install 'spicebridge[dask]'."
         ) from error
     try:
-        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]  # Dask's
+        # Not the default client, or xarray would ask the cluster for leave to write the table.
+        client = Client(  # type: ignore[no-untyped-call]  # Dask's
+            address, timeout=_ANSWERS_WITHIN, set_as_default=False
+        )
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and "
             "workers with 'dask worker ADDRESS --nthreads 1'."
         ) from error
     if not client.scheduler_info()["workers"]:
+        client.close()  # type: ignore[no-untyped-call]  # Dask's
         raise ClusterError(
             f"the Dask scheduler at {address!r} has no workers yet. Start some with 'dask worker {address} "
             "--nthreads 1'."
@@ -65,9 +70,21 @@ def connect(address: str) -> Executor:
 
 
 def cluster_engine(executor: Executor) -> str:
-    """The ngspice that a worker of the cluster has, such as ``ngspice-46``."""
+    """The ngspice that a worker of the cluster has, such as ``ngspice-46``.
+
+    Raises:
+        SpicebridgeError: a worker cannot run decks.
+    """
     probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=Path(), name="probe")
-    done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), 60.0, None).result()
+    try:
+        done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), 60.0, None).result()
+    except SpicebridgeError:
+        raise
+    except Exception as error:  # whatever a machine without the right packages raises
+        raise ClusterError(
+            f"the cluster cannot run decks ({type(error).__name__}: {error}). Its workers need this "
+            "spicebridge installed, and the same Python."
+        ) from error
     if done.answers[0].error is not None:
         raise done.answers[0].error
     return str(done.engine)
@@ -103,7 +120,7 @@ def run_on_cluster(
                 if error is None:
                     done = future.result()
                     seconds = done.seconds / len(flight.tasks)
-                    yield from zip(flight.positions, done.answers, strict=True)
+                    yield from zip(flight.positions, flight.told(done.answers), strict=True)
                 elif isinstance(error, SpicebridgeError | RuntimeError):
                     raise error
                 elif flight.attempt < _ATTEMPTS:  # a lost machine: its decks again, each alone
@@ -181,12 +198,23 @@ class _Flight:
     tasks: tuple[Task, ...]
     attempt: int = 1
 
+    def told(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers, each failure with its deck as it stands here: there its models lie elsewhere."""
+        return [
+            replace(answer, error=_here_again(answer.error, task.deck))
+            for task, answer in zip(self.tasks, answers, strict=True)
+        ]
+
     def split(self) -> list[_Flight]:
         """Its decks one by one, for another attempt."""
         return [
             _Flight((position,), (task,), self.attempt + 1)
             for position, task in zip(self.positions, self.tasks, strict=True)
         ]
+
+
+def _here_again(error: SpicebridgeError | None, deck: Deck) -> SpicebridgeError | None:
+    return type(error)(str(error), deck=deck, log=error.log) if isinstance(error, SimulationError) else error
 
 
 def _libraries(tasks: Sequence[Task]) -> dict[str, bytes]:

@@ -194,12 +194,15 @@ class NgspiceSimulator:
                 return np.frombuffer(numbers, dtype=np.complex128).copy()
 
             @staticmethod
-            def _send_char(message: Any, _ngspice_id: int, session: Any) -> int:
+            def _send_char(message: Any, _ngspice_id: int, _session: Any) -> int:
                 # "stdout ..." or "stderr ...": which of the two says nothing about how good a run was.
-                line = ffi.string(message).decode(errors="replace").partition(" ")[2]
-                log.append(line)
-                ffi.from_handle(session)._stdout.append(line)  # where PySpice looks for a command's answer
+                log.append(ffi.string(message).decode(errors="replace").partition(" ")[2])
                 return 0
+
+            @property
+            def stdout(self) -> str:
+                """What ngspice said since the log was cleared, where PySpice looks for an answer."""
+                return "\n".join(log)
 
         try:
             self._session = Session(ngspice_id=0, send_data=False)

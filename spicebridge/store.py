@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +29,8 @@ Values = dict[str, NDArray[np.float64]]
 
 _COMMIT_EVERY = 0.5  # s
 _LOCK_SECONDS = 60.0  # another sweep holds the file for milliseconds at a time
+_PLAIN, _DEFLATED = b"-", b"z"
+_SMALL = 1000  # bytes, which to compress costs more than it saves
 _FAST = 1  # zlib's level
 # SQLite's codes for what is the fault of a disk, a folder or another program, and not of the file's content.
 _SURROUNDINGS = {
@@ -164,22 +167,28 @@ class Store:
 
 
 def _packed(key: str, unit: Stored) -> bytes:
-    """A digest of key and content, then, compressed, a header line in JSON and the numbers, little-endian.
+    """A digest of key and content; how it is packed; a header line in JSON and the numbers, little-endian.
 
     The key counts because SQLite trusts its index: a damaged one leads to another unit's row.
     """
-    arrays = {name: np.ascontiguousarray(each, dtype="<f8") for name, each in unit.values.items()}
-    header = {"aid": unit.aid, "shapes": {name: np.shape(each) for name, each in unit.values.items()}}
-    numbers = b"".join(each.tobytes() for each in arrays.values())
-    content = zlib.compress(json.dumps(header).encode() + b"\n" + numbers, _FAST)
+    shapes = tuple((name, np.shape(each)) for name, each in unit.values.items())
+    numbers = b"".join(np.asarray(each, dtype="<f8").tobytes() for each in unit.values.values())
+    content = _header(unit.aid, shapes) + numbers
+    content = _DEFLATED + zlib.compress(content, _FAST) if len(content) > _SMALL else _PLAIN + content
     return _digest(key, content) + content
+
+
+@lru_cache
+def _header(aid: str | None, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> bytes:
+    return json.dumps({"aid": aid, "shapes": dict(shapes)}).encode() + b"\n"
 
 
 def _unpacked(key: str, found: object) -> Stored | None:
     """The unit; None if ``found`` is not what was put under this key, which is then simulated again."""
     if not isinstance(found, bytes) or found[:_CHECK] != _digest(key, found[_CHECK:]):
         return None
-    line, numbers = zlib.decompress(found[_CHECK:]).split(b"\n", 1)
+    kind, content = found[_CHECK : _CHECK + 1], found[_CHECK + 1 :]
+    line, numbers = (zlib.decompress(content) if kind == _DEFLATED else content).split(b"\n", 1)
     header = json.loads(line)
     values, start = {}, 0
     for name, shape in header["shapes"].items():

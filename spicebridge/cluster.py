@@ -6,6 +6,8 @@ the pool's time limit, repeats and convergence aids. Compiled Verilog-A models t
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +32,9 @@ _MOST_DECKS = 200
 _FIRST, _LATER = 32, 1024
 _DECKS_UNDER_WAY = 4000
 _ANSWERS_WITHIN = 10.0  # s, a scheduler
+_PROBE_LIMIT = (
+    600.0  # s, as an engine's if not told otherwise, so that the probe's process goes on to the sweep
+)
 
 _here = threading.local()
 
@@ -46,16 +51,23 @@ def connect(address: str) -> Executor:
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise ClusterError(
             "--scheduler needs Dask, which is not installed: pip install 'spicebridge[dask]'."
         ) from error
+    # What goes wrong comes back with the decks; Dask's own log of it is long.
+    for name in ("distributed", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        # First by a plain socket: Dask goes on knocking where nobody is, and leaves its loop in disorder.
+        with socket.create_connection(get_address_host_port(address), timeout=_ANSWERS_WITHIN):
+            pass
         # Not the default client, or xarray would ask the cluster for leave to write the table.
         client = Client(  # type: ignore[no-untyped-call]  # Dask's
             address, timeout=_ANSWERS_WITHIN, set_as_default=False
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and "
             "workers with 'dask worker ADDRESS --nthreads 1'."
@@ -77,7 +89,7 @@ def cluster_engine(executor: Executor) -> str:
     """
     probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=Path(), name="probe")
     try:
-        done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), 60.0, None).result()
+        done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), _PROBE_LIMIT, None).result()
     except SpicebridgeError:
         raise
     except Exception as error:  # whatever a machine without the right packages raises
@@ -96,7 +108,7 @@ def run_on_cluster(
     """Run decks through an executor and yield ``(position, answer)`` as they end; see ``Pool.run``.
 
     Raises:
-        ClusterError: a worker has another ngspice than ``engine``.
+        ClusterError: a worker has another ngspice than ``engine``, or the cluster is gone.
     """
     source = enumerate(tasks)
     flying: dict[Future[_Done], _Flight] = {}
@@ -116,6 +128,11 @@ def run_on_cluster(
                 return
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 flight = flying.pop(future)
+                if future.cancelled():  # not by us
+                    raise ClusterError(
+                        "the cluster's scheduler is gone. What had finished is kept: the same command goes "
+                        "on from there."
+                    )
                 error = future.exception()
                 if error is None:
                     done = future.result()

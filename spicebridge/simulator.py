@@ -269,6 +269,8 @@ class NgspiceSimulator:
             if not self.spent:
                 self._command("destroy all")
                 self._command("remcirc")
+                if "cshunt" in deck.text.lower():  # an option that ngspice would keep for every later deck
+                    self._command("unset cshunt_value")
 
     def load_model(self, library: Path) -> None:
         """Load a compiled Verilog-A model, once in this process."""

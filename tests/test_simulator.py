@@ -217,6 +217,18 @@ def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
     assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
 
 
+def test_a_shunt_capacitance_is_for_its_own_deck_only() -> None:
+    divider = "v1 a 0 pulse(0 1 0 1p 1p 1)\nr1 a b 1k\nr2 b 0 1k\n.tran 1p 1n"
+    decks = [deck(divider), deck(f"{divider}\n.options cshunt=1e-9"), deck(divider)]
+    outcomes = ended(run_tasks([Task(each, last_voltage) for each in decks], workers=1))
+    assert outcomes[0] == outcomes[2] == pytest.approx(0.5, rel=1e-6)
+    assert outcomes[1] < 0.1
+
+
+def last_voltage(recorded: Waveforms) -> float:
+    return float(recorded["b"][-1])
+
+
 def diode_voltage(recorded: Waveforms) -> float:
     return float(recorded["b"][0])
 

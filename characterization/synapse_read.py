@@ -84,18 +84,14 @@ def _disturb(
     A driven MTJ is at risk only in the state that its drive leads away from. NaN where the load
     line is missing.
     """
-    unknown = np.full(len(times), np.nan)
-    flips = {
-        (direction, v): lines[direction, v].switching_probability(times)
-        if (direction, v) in lines
-        else unknown
-        for direction in DIRECTIONS
-        for v in voltages
-    }
+    flips = {point: line.switching_probability(times) for point, line in lines.items()}
     result = np.zeros((len(STATES), len(ACTIVATIONS), len(voltages), len(times)))
     for row, states in enumerate(STATES.values()):
         for column, activation in enumerate(ACTIVATIONS.values()):
             for place, v in enumerate(voltages):
+                if any((direction, v) not in flips for direction in DIRECTIONS):
+                    result[row, column, place] = np.nan
+                    continue
                 log_stay = np.zeros(len(times))
                 for mz, drive in zip(states, (activation, -activation), strict=True):
                     direction = "ap_to_p" if drive > 0 else "p_to_ap"

@@ -247,6 +247,8 @@ def characterize(
                 executor=executor,
             )
             table = make_table(definition, engine)
+        if table.empty:
+            raise SpicebridgeError(f"{holes_text(table)}\nThere is not one value, so no table is written.")
         tracked = reference_folder() / "tables" / f"{table.name}.h5"
         path = tracked if reference else table_path(table.name)
         table.save(path)

@@ -6,6 +6,8 @@ the pool's time limit, repeats and convergence aids. Compiled Verilog-A models t
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +31,10 @@ _MOST_DECKS = 200
 # Handfuls under way, before and after it is known how long a deck takes.
 _FIRST, _LATER = 32, 1024
 _DECKS_UNDER_WAY = 4000
+_ANSWERS_WITHIN = 10.0  # s, a scheduler
+_PROBE_LIMIT = (
+    600.0  # s, as an engine's if not told otherwise, so that the probe's process goes on to the sweep
+)
 
 _here = threading.local()
 
@@ -45,18 +51,29 @@ def connect(address: str) -> Executor:
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise ClusterError(
             "--scheduler needs Dask, which is not installed: pip install 'spicebridge[dask]'."
         ) from error
+    # What goes wrong comes back with the decks; Dask's own log of it is long.
+    for name in ("distributed", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]  # Dask's
-    except (OSError, ValueError) as error:
+        # First by a plain socket: Dask goes on knocking where nobody is, and leaves its loop in disorder.
+        with socket.create_connection(get_address_host_port(address), timeout=_ANSWERS_WITHIN):
+            pass
+        # Not the default client, or xarray would ask the cluster for leave to write the table.
+        client = Client(  # type: ignore[no-untyped-call]  # Dask's
+            address, timeout=_ANSWERS_WITHIN, set_as_default=False
+        )
+    except (OSError, ValueError, OverflowError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and "
             "workers with 'dask worker ADDRESS --nthreads 1'."
         ) from error
     if not client.scheduler_info()["workers"]:
+        client.close()  # type: ignore[no-untyped-call]  # Dask's
         raise ClusterError(
             f"the Dask scheduler at {address!r} has no workers yet. Start some with 'dask worker {address} "
             "--nthreads 1'."
@@ -65,9 +82,21 @@ def connect(address: str) -> Executor:
 
 
 def cluster_engine(executor: Executor) -> str:
-    """The ngspice that a worker of the cluster has, such as ``ngspice-46``."""
+    """The ngspice that a worker of the cluster has, such as ``ngspice-46``.
+
+    Raises:
+        SpicebridgeError: a worker cannot run decks.
+    """
     probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=Path(), name="probe")
-    done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), 60.0, None).result()
+    try:
+        done = executor.submit(supervise, _Handful((Task(probe, whole),), {}), _PROBE_LIMIT, None).result()
+    except SpicebridgeError:
+        raise
+    except Exception as error:  # whatever a machine without the right packages raises
+        raise ClusterError(
+            f"the cluster cannot run decks ({type(error).__name__}: {error}). Its workers need this "
+            "spicebridge installed, and the same Python."
+        ) from error
     if done.answers[0].error is not None:
         raise done.answers[0].error
     return str(done.engine)
@@ -79,7 +108,7 @@ def run_on_cluster(
     """Run decks through an executor and yield ``(position, answer)`` as they end; see ``Pool.run``.
 
     Raises:
-        ClusterError: a worker has another ngspice than ``engine``.
+        ClusterError: a worker has another ngspice than ``engine``, or the cluster is gone.
     """
     source = enumerate(tasks)
     flying: dict[Future[_Done], _Flight] = {}
@@ -99,11 +128,16 @@ def run_on_cluster(
                 return
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 flight = flying.pop(future)
+                if future.cancelled():  # not by us
+                    raise ClusterError(
+                        "the cluster's scheduler is gone. What had finished is kept: the same command goes "
+                        "on from there."
+                    )
                 error = future.exception()
                 if error is None:
                     done = future.result()
                     seconds = done.seconds / len(flight.tasks)
-                    yield from zip(flight.positions, done.answers, strict=True)
+                    yield from zip(flight.positions, flight.told(done.answers), strict=True)
                 elif isinstance(error, SpicebridgeError | RuntimeError):
                     raise error
                 elif flight.attempt < _ATTEMPTS:  # a lost machine: its decks again, each alone
@@ -181,12 +215,23 @@ class _Flight:
     tasks: tuple[Task, ...]
     attempt: int = 1
 
+    def told(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers, each failure with its deck as it stands here: there its models lie elsewhere."""
+        return [
+            replace(answer, error=_here_again(answer.error, task.deck))
+            for task, answer in zip(self.tasks, answers, strict=True)
+        ]
+
     def split(self) -> list[_Flight]:
         """Its decks one by one, for another attempt."""
         return [
             _Flight((position,), (task,), self.attempt + 1)
             for position, task in zip(self.positions, self.tasks, strict=True)
         ]
+
+
+def _here_again(error: SpicebridgeError | None, deck: Deck) -> SpicebridgeError | None:
+    return type(error)(str(error), deck=deck, log=error.log) if isinstance(error, SimulationError) else error
 
 
 def _libraries(tasks: Sequence[Task]) -> dict[str, bytes]:

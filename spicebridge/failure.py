@@ -10,6 +10,8 @@ from spicebridge.files import write_text
 from spicebridge.project import results_folder
 from spicebridge.simulator import SimulationError
 
+_KEPT, _UNKEPT = "Deck kept: ", "The deck could not be kept: "
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -29,7 +31,8 @@ class Failure:
     def reason(self) -> str:
         """The first line that says more than which deck, or where in it."""
         first, *others = (line.strip() for line in self.message.splitlines())
-        return next((line for line in others if not line.endswith(":")), first)
+        told = (line for line in others if not line.endswith(":") and not line.startswith((_KEPT, _UNKEPT)))
+        return next(told, first)
 
 
 def keep_failure(error: SpicebridgeError) -> Failure:
@@ -42,5 +45,5 @@ def keep_failure(error: SpicebridgeError) -> Failure:
         log = deck.with_suffix(".log")
         write_text(log, f"{error.log}\n")
     except SpicebridgeError as unkept:
-        return Failure(f"{error}\n  The deck could not be kept: {unkept}", None, None)
-    return Failure(f"{error}\n  Deck kept: {deck}   Replay: ngspice -b {deck}", deck, log)
+        return Failure(f"{error}\n  {_UNKEPT}{unkept}", None, None)
+    return Failure(f"{error}\n  {_KEPT}{deck}   Replay: ngspice -b {deck}", deck, log)

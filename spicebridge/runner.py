@@ -28,6 +28,7 @@ from spicebridge.workers import Answer, Defect, Ready, Task
 RUNS_PER_WORKER = 5000
 MEMORY_PER_WORKER = 2**30  # bytes, after a deck was forgotten
 _ANSWER_EVERY = 0.02  # s: small decks' answers travel together
+_WEIGH_EVERY = 1.0  # s
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -42,7 +43,7 @@ def serve(connection: Connection) -> None:
     tasks: deque[Task] = deque()
     answers: list[Answer] = []
     answered = time.monotonic()
-    runs = 0
+    runs, weighed = 0, answered
     while True:
         if not tasks or (not answers and connection.poll()):
             tasks.extend(connection.recv())
@@ -51,7 +52,9 @@ def serve(connection: Connection) -> None:
         runs += 1
         now = time.monotonic()
         if spent or runs >= RUNS_PER_WORKER or not tasks or now - answered >= _ANSWER_EVERY:
-            spent = spent or runs >= RUNS_PER_WORKER or _resident() > MEMORY_PER_WORKER
+            spent = spent or runs >= RUNS_PER_WORKER
+            if now - weighed >= _WEIGH_EVERY:
+                spent, weighed = spent or _resident() > MEMORY_PER_WORKER, now
             _send(connection, answers, spent=spent)
             answers, answered = [], now
             if spent:

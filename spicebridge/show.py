@@ -111,20 +111,20 @@ def quantity_text(table: LookupTable, quantity: str) -> str:
     axis = variable[last].values
     picked = np.unique(np.linspace(0, len(axis) - 1, min(len(axis), 8)).round().astype(int))
     heads = [_label(axis[index], table.data[last].attrs.get("units", "")) for index in picked]
-    outer = (
-        variable.stack(point=variable.dims[:-1]) if variable.ndim > 1 else variable.expand_dims(point=[()])
-    )
     rows.append(f"{last!s:>30} " + " ".join(f"{head:>10}" for head in heads))
-    for point in outer["point"].values:
-        values = outer.sel(point=point).values if variable.ndim > 1 else variable.values
-        name = ", ".join(
-            _label(each, table.data[dim].attrs.get("units", ""))
-            for dim, each in zip(
-                variable.dims, np.atleast_1d(point) if not isinstance(point, tuple) else point, strict=False
-            )
-        )
-        rows.append(f"{name:>30} " + " ".join(f"{with_unit(values[index], unit):>10}" for index in picked))
+    for outer in np.ndindex(variable.shape[:-1]):
+        values = variable.values[outer]
+        told = " ".join(f"{with_unit(values[index], unit):>10}" for index in picked)
+        rows.append(f"{_point_label(table, variable, outer):>30} {told}")
     return "\n".join(rows)
+
+
+def _point_label(table: LookupTable, variable: xr.DataArray, at: tuple[int, ...]) -> str:
+    """A point of the variable's first axes in words."""
+    return ", ".join(
+        _label(variable[dim].values[index], table.data[dim].attrs.get("units", ""))
+        for dim, index in zip(variable.dims, at, strict=False)
+    )
 
 
 def table_figure(table: LookupTable, quantity: str) -> Figure:
@@ -137,11 +137,11 @@ def table_figure(table: LookupTable, quantity: str) -> Figure:
     last = str(variable.dims[-1])
     shapes = list(np.ndindex(variable.shape[:-1]))
     for index in shapes[:: max(1, math.ceil(len(shapes) / _CURVES))]:
-        label = ", ".join(
-            _label(variable[dim].values[at], table.data[dim].attrs.get("units", ""))
-            for dim, at in zip(variable.dims, index, strict=False)
-        )
+        label = _point_label(table, variable, index)
         axes.plot(variable[last].values, variable.values[index], label=label or None, linewidth=1.2)
+    for scale, of in ((axes.set_xscale, variable[last]), (axes.set_yscale, variable)):
+        if of.attrs.get("scale") == "log":
+            scale("log")
     axes.set_xlabel(f"{last} [{table.data[last].attrs.get('units', '')}]")
     axes.set_ylabel(f"{variable.attrs['long_name']} [{variable.attrs['units']}]")
     axes.set_title(f"{table.name}  {table.digest[:12]}", fontsize="medium")

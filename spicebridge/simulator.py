@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -47,7 +48,7 @@ _ALTERED = r"unrecognized parameter|unknown parameter|not a valid \w+ instance l
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(
     r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
-    r"|error: ngspice\.dll cannot recover|error: ngspice_circ returned)",
+    r"|error: ngspice\.dll cannot recover|error: ngspice did not)",
     re.IGNORECASE,
 )
 _IS_UNSOLVED, _IS_FATAL, _IS_ALTERED = (
@@ -59,7 +60,7 @@ _SUSPECT = (
     "singular", "too small", "no convergence", "limit", "aborted", "interrupted", "error", "fatal",
     "floating", "not a valid", "non-increasing",
 )  # fmt: skip
-_CONTROL = re.compile(r"^\.control\b", re.IGNORECASE | re.MULTILINE)
+_NUMBERED = re.compile(r"^v\((\d\w*)\)$")
 _LOG_TAIL = 12
 
 
@@ -154,14 +155,30 @@ class NgspiceSimulator:
         class Session(NgSpiceShared):  # type: ignore[misc]  # PySpice is untyped
             """PySpice's session with its judgement switched off: every line goes to our log."""
 
+            _number_of_exec_calls: int
+
             def _load_library(self, verbose: bool) -> None:
                 super()._load_library(verbose)
                 self._ngspice_shared: Any = _WithoutStatus(self._ngspice_shared, FFI.NULL)
 
-            def load(self, lines: list[str]) -> int:
+            def load(self, netlist: str) -> int:
                 """Hand ngspice a netlist; 0 if it was taken."""
-                kept = [ffi.new("char[]", line.encode()) for line in lines]
-                return self._ngspice_shared.ngSpice_Circ([*kept, FFI.NULL])
+                lines = f"{netlist}\n".encode().split(b"\n")  # an empty line ends it
+                text = ffi.from_buffer(b"\0".join([*lines, b""]))
+                places = accumulate((len(line) + 1 for line in lines[:-1]), initial=0)
+                return self._ngspice_shared.ngSpice_Circ([*(text + place for place in places), FFI.NULL])
+
+            def do(self, command: bytes) -> int:
+                """Have ngspice carry out a command; 0 if it did."""
+                self._number_of_exec_calls += 1
+                if self._number_of_exec_calls > self.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY:
+                    self._ngspice_shared.ngSpice_Command(FFI.NULL)  # forget the history of commands
+                    self._number_of_exec_calls = 0
+                return self._ngspice_shared.ngSpice_Command(command)
+
+            def current_plot(self) -> str:
+                """The name of the plot that was made last."""
+                return ffi.string(self._ngspice_shared.ngSpice_CurPlot()).decode()
 
             def vector_names(self, plot: str) -> list[str]:
                 names = self._ngspice_shared.ngSpice_AllVecs(plot.encode())
@@ -177,12 +194,15 @@ class NgspiceSimulator:
                 return np.frombuffer(numbers, dtype=np.complex128).copy()
 
             @staticmethod
-            def _send_char(message: Any, _ngspice_id: int, session: Any) -> int:
+            def _send_char(message: Any, _ngspice_id: int, _session: Any) -> int:
                 # "stdout ..." or "stderr ...": which of the two says nothing about how good a run was.
-                line = ffi.string(message).decode(errors="replace").partition(" ")[2]
-                log.append(line)
-                ffi.from_handle(session)._stdout.append(line)  # where PySpice looks for a command's answer
+                log.append(ffi.string(message).decode(errors="replace").partition(" ")[2])
                 return 0
+
+            @property
+            def stdout(self) -> str:
+                """What ngspice said since the log was cleared, where PySpice looks for an answer."""
+                return "\n".join(log)
 
         try:
             self._session = Session(ngspice_id=0, send_data=False)
@@ -194,6 +214,7 @@ class NgspiceSimulator:
         self._loaded: set[Path] = set()
         self.spent = False
         self.library = library
+        self._engine = str(self.version)
         self._command("set num_threads=1")
         # Since 44 ngspice looks up free memory at every stored time point, which halves a small deck's speed.
         self._command("set no_mem_check")
@@ -248,6 +269,8 @@ class NgspiceSimulator:
             if not self.spent:
                 self._command("destroy all")
                 self._command("remcirc")
+                if "cshunt" in deck.text.lower():  # an option that ngspice would keep for every later deck
+                    self._command("unset cshunt_value")
 
     def load_model(self, library: Path) -> None:
         """Load a compiled Verilog-A model, once in this process."""
@@ -265,17 +288,15 @@ class NgspiceSimulator:
 
     def _load(self, netlist: str) -> bool:
         """Hand ngspice a netlist; whether it took it without complaint."""
-        if status := self._session.load([*netlist.splitlines(), ""]):
+        if status := self._session.load(netlist):
             self._log.append(f"Error: ngspice did not take the netlist (status {status})")
         return not self._complaints()
 
     def _command(self, command: str) -> list[str]:
         """Give ngspice a command and return the lines it answered."""
         before = len(self._log)
-        try:
-            self._session.exec_command(command)
-        except NameError as error:
-            self._log.append(f"Error: {error}")
+        if status := self._session.do(command.encode()):
+            self._log.append(f"Error: ngspice did not carry out {command!r} (status {status})")
         return self._log[before:]
 
     def _complaints(self) -> list[str]:
@@ -309,9 +330,11 @@ class NgspiceSimulator:
         )
 
     def _waveforms(self) -> Waveforms:
-        plot = self._session.last_plot
+        plot = self._session.current_plot()
         measures = {}
         for line in self._log:
+            if "=" not in line and "failed" not in line:
+                continue
             if match := _MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float(match[2])
             elif match := _FAILED_MEASURE.match(line.strip()):
@@ -320,7 +343,7 @@ class NgspiceSimulator:
             analysis=re.sub(r"\d+$", "", plot),
             vectors=_LiveVectors(self._session, plot),
             measures=measures,
-            engine=str(self.version),
+            engine=self._engine,
             log="\n".join(self._log),
         )
 
@@ -339,8 +362,9 @@ class _LiveVectors(Mapping[str, NDArray[Any]]):
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """ngspice's names by their lower-case spelling."""
-        return {name.lower(): name for name in self._session.vector_names(self._plot)}
+        """ngspice's names by the lower-case ones here: the node 1, which it calls ``V(1)``, is ``1``."""
+        names = self._session.vector_names(self._plot)
+        return {_NUMBERED.sub(r"\1", name.lower()): name for name in names}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._session.vector(f"{self._plot}.{self._names[name]}")
@@ -371,7 +395,7 @@ class _WithoutStatus:
 
 def _controls(deck: Deck) -> bool:
     """Whether the deck brings a ``.control`` block of its own, as only a trusted one may."""
-    return _CONTROL.search(deck.text) is not None
+    return ".control" in deck.text.lower()
 
 
 def _is_complaint(line: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Unit:
 
     def key(self, engine: str) -> str:
         """SHA-256 that names the unit's result."""
-        code = _code_digest(inspect.getmodule(self.measure))
+        code = _code_digest(sys.modules[self.measure.__module__])
         # A model's folder in the cache is named by its source, the code generator and the compiler's flags.
         builds = sorted(model.library.parent.name for model in self.deck.models)
         said = f"{self.measure.__qualname__} {code} {sorted(self.arguments.items())!r}"

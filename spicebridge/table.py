@@ -21,7 +21,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import replacing
+from spicebridge.files import write_bytes
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
 DECLARED = ("units", "long_name", "scale", "flag_meanings")
@@ -85,6 +85,12 @@ class LookupTable:
     def holes(self) -> tuple[Mapping[str, Any], ...]:
         """The simulations that failed, whose values are NaN: each ``at`` which point, and ``why``."""
         return tuple(self.lineage.get("failed", ()))
+
+    @property
+    def empty(self) -> bool:
+        """Whether simulations failed and there is not one value."""
+        floats = [each.values for each in self.data.data_vars.values() if each.dtype.kind == "f"]
+        return bool(self.holes) and all(np.isnan(each).all() for each in floats)
 
     @property
     def digest(self) -> str:
@@ -171,8 +177,9 @@ class LookupTable:
         encoding = {
             name: {"zlib": True, "shuffle": True} for name, each in self.data.data_vars.items() if each.ndim
         }
-        with replacing(path) as temporary:
-            self.data.assign_attrs(attributes).to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        # Made in memory: a disk that fills under HDF5 leaves it a broken file, which crashes Python later.
+        content = self.data.assign_attrs(attributes).to_netcdf(engine="h5netcdf", encoding=encoding)
+        write_bytes(path, bytes(content))
 
 
 def load_table(path: Path) -> LookupTable:

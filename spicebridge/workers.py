@@ -308,7 +308,8 @@ class _Worker:
         return self._emptied(kind(reason))
 
     def stop(self) -> None:
-        """End the process at once."""
+        """End the process at once, and forget what it held."""
+        self.jobs.clear()
         if self._process is not None:
             self.connection.close()
             self._process.kill()
@@ -316,8 +317,8 @@ class _Worker:
         self._process, self._ready = None, False
 
     def _emptied(self, error: SpicebridgeError) -> list[tuple[_Job, Answer]]:
+        jobs = list(self.jobs)
         self.stop()
-        jobs, self.jobs = self.jobs, deque()
         return [(job, Answer(error=error)) for job in jobs]
 
     def _start(self) -> None:

@@ -58,11 +58,11 @@ def run_all(units: Iterable[Unit]) -> list[dict[str, NDArray[np.float64]]]:
     """The units' values in order, on two worker processes; the first error is raised."""
     listed = list(units)
     tasks = [Task(unit.deck, _Measure(unit)) for unit in listed]
-    outcomes = dict(run_tasks(tasks, workers=2))
-    for outcome in outcomes.values():
-        if isinstance(outcome, Exception):
-            raise outcome
-    return [outcomes[index] for index in range(len(listed))]
+    answers = dict(run_tasks(tasks, workers=2))
+    for answer in answers.values():
+        if answer.error is not None:
+            raise answer.error
+    return [answers[index].value for index in range(len(listed))]
 
 
 class _Measure:

@@ -4,7 +4,6 @@ Measures are compared in units of the largest of the points. The transients' ste
 hardly adapt; what is left is the difference between step sequences, and rounding.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,10 +17,9 @@ from numpy.typing import NDArray
 from spicebridge.batch import BatchError, batched, shared_parameters, unbatched_measures
 from spicebridge.deck import Deck, DeckError, make_deck, read_deck
 from spicebridge.project import netlists_folder
-from spicebridge.simulator import ngspice, whole
+from spicebridge.simulator import whole
 from spicebridge.workers import Pool, Task
 from tests.mtj_decks import HEAD
-from tests.test_bench_simulator import RC, cpu_seconds
 
 Points = Sequence[Mapping[str, float | str]]
 
@@ -559,20 +557,3 @@ def test_a_name_the_deck_lacks_is_told_with_those_it_has() -> None:
     deck = deck_of(f".param r=1k\n{SOURCE}r1 in out {{r}}\n{STEP}")
     with pytest.raises(DeckError, match=r"swept has no \.param q.*It has: r"):
         batched(deck, [{"r": 1, "q": 1}, {"r": 2, "q": 1}])
-
-
-# What it saves
-
-
-@pytest.mark.bench
-def test_bench_points_in_one_deck() -> None:
-    deck = deck_of(RC.replace("r1 vdd out 5k", ".param load=5k\nr1 vdd out {load}"))
-    alone = cpu_seconds(lambda: ngspice().run(deck), 100)
-    sys.stdout.write(f"\nRC deck, CPU a point: alone {alone * 1e3:.2f} ms")
-    cost = {}
-    for copies in (5, 20, 50, 100, 200):
-        together = batched(deck, [{"load": 3e3 + 10 * each} for each in range(copies)])
-        cost[copies] = cpu_seconds(lambda deck=together: ngspice().run(deck), 400 // copies) / copies
-        sys.stdout.write(f", {copies} in a deck {cost[copies] * 1e3:.2f} ms")
-    sys.stdout.write("\n")
-    assert cost[50] < 0.5 * alone

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -31,7 +32,9 @@ from spicebridge.table import LookupTable, load_table
 from spicebridge.workers import Task, run_tasks
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("doctor", "list", "simulate", "compile", "characterize", "show", "train", "report", "trace")
+COMMANDS = (
+    "doctor", "list", "simulate", "compile", "characterize", "show", "verify", "train", "report", "trace",
+)  # fmt: skip
 RC = """charging
 .param r=1k
 v1 in 0 pulse(0 1 0 1f 1f 1)
@@ -304,14 +307,58 @@ def test_a_deck_with_an_unknown_subcircuit_is_told_in_ngspices_words_and_kept(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.cir", "results"]
 
 
-def test_a_failed_sweep_leaves_no_table_and_keeps_what_finished(tmp_path: Path, results: Path) -> None:
+def test_a_sweep_with_failures_is_a_table_with_holes_that_train_refuses(
+    tmp_path: Path, results: Path, chain: Path
+) -> None:
     definition = tmp_path / "tiny.toml"
-    definition.write_text(READ.replace("1e-9", "1e-12"))  # shorter than its own edges
-    told = refused("characterize", definition, "--workers", "1")
-    assert "1 of 3 simulations failed" in told
-    assert "non-increasing PWL" in told
+    definition.write_text(READ.replace("[1e-9]", "[1e-12, 1e-9]"))  # the first is shorter than its own edges
+    outcome = call("characterize", definition, "--workers", "1")
+    assert outcome.code == 1
+    assert "tiny: 1 points without a value" in outcome.err
+    assert "non-increasing PWL" in outcome.err
+    assert outcome.err.strip().endswith("The same command tries the failed simulations again.")
+    table = load_table(results / "tables" / "tiny.h5")
+    assert np.isnan(table.data["current"].sel(t_read=1e-12)).all()
+    assert not np.isnan(table.data["current"].sel(t_read=1e-9)).any()
+    assert "1 points without a value" in done("show", "tiny").out
+    assert len(stored(results)) == 3
+    kept = list((results / "failed").iterdir())
+    assert sorted(path.suffix for path in kept) == [".cir", ".log"]
+
+    shutil.copy(chain / "tables" / "mtj_write.h5", results / "tables")
+    on_it = (*TRAIN, "--set", "tables.read=tiny")
+    assert "table tiny has holes: 1 of its simulations failed" in refused(*on_it)
+    assert "accuracy" in done(*on_it, "--allow-holes").out
+
+
+def test_a_sweep_of_ours_without_one_value_is_refused(tmp_path: Path, results: Path) -> None:
+    definition = tmp_path / "tiny.toml"
+    definition.write_text(READ)
+    told = refused("characterize", definition, "--set", "cell.l_gate=1e-12")
+    assert "tiny: 3 points without a value" in told
+    assert "Effective channel length <= 0" in told
+    assert "There is not one value, so no table is written" in told
     assert not (results / "tables").exists()
-    assert len(list((results / "cache" / "points").rglob("*.npz"))) == 2
+
+
+def test_a_sweep_without_one_value_is_refused(tmp_path: Path, results: Path) -> None:
+    (tmp_path / "bad.cir").write_text(RC.replace(".end\n", "x1 out 0 nosuch\n.end\n"))
+    (tmp_path / "bad.toml").write_text(
+        'deck = "bad.cir"\n[axes.r]\nunit = "ohm"\nvalues = [1e3, 2e3]\n[measures.v_end]\nunit = "V"\n'
+    )
+    told = refused("characterize", tmp_path / "bad.toml")
+    assert "not one of 2 points gave a value" in told
+    assert "unknown subckt: x1 out 0 nosuch" in told
+    assert not (results / "tables").exists()
+
+
+def stored(results: Path) -> dict[str, int]:
+    """The finished simulations, and the place of each in its file."""
+    if not (results / "cache" / "points.sqlite").exists():
+        return {}
+    with sqlite3.connect(results / "cache" / "points.sqlite") as file:
+        found = file.execute("SELECT name FROM sqlite_master").fetchall()
+        return dict(file.execute("SELECT key, rowid FROM units").fetchall()) if found else {}
 
 
 def test_a_value_outside_a_table_is_told_with_its_span(results: Path, chain: Path) -> None:
@@ -504,17 +551,16 @@ def test_a_table_that_hides_a_reference_says_so(tmp_path: Path) -> None:
 # Ctrl-C
 
 
-def interrupts_blocked(recorded: Waveforms) -> bool:  # noqa: ARG001  # a measure
-    """Whether the worker that measures lets no Ctrl-C in."""
-    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+def own_group(recorded: Waveforms) -> bool:  # noqa: ARG001  # a measure
+    """Whether the worker that measures leads a process group, where no Ctrl-C of its parent's reaches it."""
+    return os.getpgrp() == os.getpid()
 
 
 @pytest.mark.usefixtures("results")
-def test_workers_let_no_interrupt_in_and_their_parent_does(tmp_path: Path) -> None:
+def test_workers_are_out_of_reach_of_a_ctrl_c(tmp_path: Path) -> None:
     deck = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=tmp_path, name="probe")
-    asked = run_tasks([Task(deck, interrupts_blocked)] * 4, workers=2)
-    assert [outcome for _, outcome in asked] == [True] * 4
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    asked = run_tasks([Task(deck, own_group)] * 4, workers=2)
+    assert [answer.value for _, answer in asked] == [True] * 4
 
 
 def test_an_interrupt_while_workers_start_is_one_sentence(results: Path) -> None:
@@ -665,19 +711,18 @@ def test_a_sweep_killed_outright_resumes_to_the_same_table(tmp_path: Path, resul
         str(definition),
     ]
     sweep = subprocess.Popen([*words, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    points = results / "cache" / "points"
     give_up = time.monotonic() + 60
-    while len(list(points.rglob("*.npz"))) < 2 and time.monotonic() < give_up:
+    while len(stored(results)) < 2 and time.monotonic() < give_up:
         time.sleep(0.01)
     sweep.kill()
     assert sweep.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    finished = {path: path.stat().st_mtime_ns for path in points.rglob("*.npz") if path.name[0] != "."}
+    finished = stored(results)
     assert not (results / "tables").exists()
     resumed = done("characterize", definition, "--workers", 1)
     assert "Written" in resumed.out
-    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    assert finished.items() < stored(results).items()
     digest = load_table(results / "tables" / "grid.h5").digest
-    shutil.rmtree(points)
+    (results / "cache" / "points.sqlite").unlink()
     done("characterize", definition, "--workers", 2)
     assert load_table(results / "tables" / "grid.h5").digest == digest
 
@@ -689,8 +734,10 @@ def test_changing_the_damping_changes_the_report_and_trace_shows_why(
     checkout, folder = tmp_path / "checkout", tmp_path / "again"
     for part in ("spicebridge", "circuits", "characterization", "nn", "netlists"):
         shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__", "*.osdi"))
-    for part in ("tables", "runs", "cache/points"):
+    for part in ("tables", "runs"):
         shutil.copytree(chain / part, folder / part)
+    (folder / "cache").mkdir()
+    shutil.copy(chain / "cache" / "points.sqlite", folder / "cache")
     (folder / "cache" / "models").symlink_to(compiled_models)
     parameters = checkout / "netlists" / "devices" / "mtj_b.lib"
     before = parameters.read_text()

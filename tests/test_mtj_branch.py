@@ -123,7 +123,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
         "v_write": [0.45, 0.5], "t_step": 50e-12, "t_max": 6e-9, "first_seed": 1,
         "v_sampled": [0.5], "samples": DEVICES, "tail_samples": 27,
     }  # fmt: skip
-    engine = Engine(store=tmp_path_factory.mktemp("store"), workers=2, version="test")
+    engine = Engine(store=tmp_path_factory.mktemp("store") / "points.sqlite", workers=2, version="test")
     return characterize(Definition("mtj_write", "mtj_write", "", Cell(), sweep, "quick"), engine)[0]
 
 
@@ -171,7 +171,7 @@ def test_the_load_lines_energy_is_what_sampled_devices_draw(
         "v_write": [0.5, 0.6], "t_step": 50e-12, "t_max": 6e-9, "first_seed": 1,
         "v_sampled": [0.6], "samples": 18, "tail_samples": 0,
     }  # fmt: skip
-    engine = Engine(store=tmp_path_factory.mktemp("store"), workers=2, version="test")
+    engine = Engine(store=tmp_path_factory.mktemp("store") / "points.sqlite", workers=2, version="test")
     modelled = characterize(Definition("mtj_write", "mtj_write", "", Cell(), sweep, "quick"), engine)[0]
     for width in (0.5e-9, 1.5e-9, 3e-9):
         estimated, drawn, error = (

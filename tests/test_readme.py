@@ -33,7 +33,8 @@ def test_the_readmes_commands_run(tmp_path: Path) -> None:
     """In one results folder, in their order; a definition of the user's own is a copy, as the README says."""
     own = (ROOT / "characterization" / "tables" / "synapse_read.toml").read_text(encoding="utf-8")
     (tmp_path / "my_read.toml").write_text(own, encoding="utf-8")
-    (tmp_path / "netlists").symlink_to(ROOT / "netlists")
+    for folder in ("docs", "netlists"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     environment = {**os.environ, "SPICEBRIDGE_RESULTS": str(tmp_path / "results")}
     script = str(Path(sys.executable).with_name("spicebridge"))
     for command in commands():

@@ -90,6 +90,26 @@ def test_names_of_waveforms_are_found_in_any_case_and_a_wrong_one_is_refused() -
         recorded["nothere"]
 
 
+def test_nodes_called_by_numbers_are_found() -> None:
+    recorded = simulate(deck("v1 1 0 1\nr1 1 2a 1k\nr2 2a 0 3k\n.op"))
+    assert recorded["v(1)"] == recorded["1"] == pytest.approx([1.0])
+    assert recorded["v(2a)"] == pytest.approx([0.75])
+
+
+def test_a_measure_with_a_long_name_is_read() -> None:
+    name = "a_measure_with_a_name_of_forty_letters_x"
+    recorded = simulate(deck(f"{RC}.meas tran {name} find v(out) at=1n"))
+    assert recorded.measures == {name: pytest.approx(1 - np.exp(-1), rel=1e-3)}
+
+
+def test_a_trusted_decks_commands_are_run_and_their_results_read() -> None:
+    commands = ".control\ntran 1p 5n 0 5p\nmeas tran v1 find v(out) at=1n\n.endc"
+    own = Deck(f"v1 in 0 pulse(0 1 0 1f 1f 1)\nr1 in out 1k\nc1 out 0 1p\n{commands}", name="own")
+    recorded = simulate(own)
+    assert recorded.measures == {"v1": pytest.approx(1 - np.exp(-1), rel=1e-3)}
+    assert final(recorded) == pytest.approx(1 - np.exp(-5), rel=1e-3)
+
+
 def test_each_kind_of_analysis_gives_its_waveforms() -> None:
     circuit = "v1 in 0 dc 1 ac 1\nr1 in out 1k\nc1 out 0 1p\n"
     dc = simulate(deck(f"{circuit}.dc v1 0 1 0.25"))
@@ -195,6 +215,18 @@ def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
     outcomes = ended(run_tasks(tasks, workers=1, time_limit=60))
     assert [outcomes[2 * index] for index in range(len(OPTIONS) + 1)] == [outcomes[0]] * (len(OPTIONS) + 1)
     assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
+
+
+def test_a_shunt_capacitance_is_for_its_own_deck_only() -> None:
+    divider = "v1 a 0 pulse(0 1 0 1p 1p 1)\nr1 a b 1k\nr2 b 0 1k\n.tran 1p 1n"
+    decks = [deck(divider), deck(f"{divider}\n.options cshunt=1e-9"), deck(divider)]
+    outcomes = ended(run_tasks([Task(each, last_voltage) for each in decks], workers=1))
+    assert outcomes[0] == outcomes[2] == pytest.approx(0.5, rel=1e-6)
+    assert outcomes[1] < 0.1
+
+
+def last_voltage(recorded: Waveforms) -> float:
+    return float(recorded["b"][-1])
 
 
 def diode_voltage(recorded: Waveforms) -> float:

@@ -20,7 +20,8 @@ lint: setup  ## ruff and mypy
 	.venv/bin/mypy
 
 tables: setup  ## the reference tables anew; a change shows as a changed digest
-	.venv/bin/spicebridge characterize --full --reference mtj_write synapse_read mtj_write_65nm synapse_read_65nm
+	.venv/bin/spicebridge characterize --full --reference \
+		mtj_write synapse_read mtj_write_65nm synapse_read_65nm array_read array_write
 
 bench: setup  ## timings; meaningful on an idle machine
 	$(PYTEST) -m bench -s

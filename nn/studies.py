@@ -56,20 +56,26 @@ def run_study(
     """Run an experiment of either kind, as ``nn.train.run`` and ``nn.passive_array.run.run`` do.
 
     Raises:
-        SpicebridgeError: arms asked of a study that has none, and what the two raise.
+        SpicebridgeError: arms asked of a study that has none, a study that was interrupted, and what the two
+            raise.
     """
     if isinstance(chosen, ArrayExperiment):
         if arms is not None:
             raise SpicebridgeError(f"{chosen.name} has stages, not arms: leave --arms out.")
-        return passive_array.run(
-            chosen,
-            tables,
-            folder=folder,
-            workers=workers,
-            progress=show,
-            allow_holes=allow_holes,
-            circumstances=circumstances,
-        )
+        try:
+            return passive_array.run(
+                chosen,
+                tables,
+                folder=folder,
+                workers=workers,
+                progress=show,
+                allow_holes=allow_holes,
+                circumstances=circumstances,
+            )
+        except KeyboardInterrupt:
+            raise SpicebridgeError(
+                f"stopped. Nothing is kept of a part of {chosen.name}, which takes minutes: run it again."
+            ) from None
     names = list(arms or ARMS)
     epochs, done = len(names) * len(chosen.seeds) * chosen.epochs, 0
 

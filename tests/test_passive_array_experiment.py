@@ -27,7 +27,7 @@ from nn.passive_array.writing import TO_AP, TO_P
 from nn.studies import load_study, run_study
 from spicebridge.errors import SpicebridgeError
 from spicebridge.lineage import chain, chain_text
-from spicebridge.project import netlists_folder
+from spicebridge.project import netlists_folder, reference_folder
 from spicebridge.report import headline_text, html_report, summary, text_report
 from spicebridge.report.study_summary import finding
 from tests.synthetic_array import PULSE_ENERGY, READ_ENERGY, flips, read_table, tables, write_table
@@ -111,6 +111,18 @@ def test_arms_are_refused_where_there_are_none() -> None:
             small(), tables(), folder=Path("nowhere"), arms=["table"], workers=1, show=lambda *_: None,
             data_folder=None, allow_holes=False, circumstances={},
         )  # fmt: skip
+
+
+def test_an_interrupt_says_that_nothing_is_kept(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SpicebridgeError, match="Nothing is kept of a part of wine_passive_array"):
+        run_study(
+            small(), tables(), folder=tmp_path, arms=None, workers=1, show=interrupt,
+            data_folder=None, allow_holes=False, circumstances={},
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_arrays_are_those_of_the_tables() -> None:
@@ -373,3 +385,42 @@ def test_one_array_with_a_reference_column_is_a_setting(tmp_path: Path) -> None:
     assert record["array"]["network"] == [15, 11, 3]
     assert record["array"]["arrays"] == 1
     assert record["write"]["pulses_per_solution"] == 225
+
+
+def call(*arguments: str) -> str:
+    """What the command prints, having ended well."""
+    from click.testing import CliRunner
+
+    from spicebridge.cli import main
+
+    done = CliRunner().invoke(main, list(arguments))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_commands_know_the_study(results: Path) -> None:
+    for name, table in tables().items():
+        table.save(results / "tables" / f"{name}.h5")
+    settings = ("solutions=4", "epochs=3", "diameters=[40e-9]", 'schemes=["half"]')
+    said = call("train", NAME, "--workers", "1", *(word for each in settings for word in ("--set", each)))
+    record = json.loads((results / "runs" / NAME / "record.json").read_text(encoding="utf-8"))
+    assert f"after tuning {record['accuracy']:.2f} %" in said
+    assert json.loads(call("report", NAME, "--json"))["accuracy"] == record["accuracy"]
+    assert "passive 15x15 MTJ arrays" in call("report", NAME)
+    assert (results / "reports" / f"{NAME}.html").stat().st_size > 50_000
+    assert "table array_write" in call("trace", NAME)
+    assert NAME in json.loads(call("list", "--json"))["experiments"]
+
+
+def test_the_reference_study_meets_what_was_asked() -> None:
+    path = reference_folder() / "runs" / NAME / "record.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["seeds"] == list(range(1, 301))
+    assert record["weights"]["distinct"] == 300
+    assert record["accuracy"] >= 95.3
+    assert record["accuracy_mean"] >= 94.0
+    assert abs(record["accuracy_mean"] - record["baseline_accuracy_mean"]) <= 1.0
+    assert all(len(each["correct"]) == 300 for case in record["cases"] for each in case["stages"].values())
+    assert record["settings"] == json.loads(json.dumps(load_study(NAME).settings()))
+    assert path.stat().st_size < 300_000
+    assert "does not predict" in finding(record)

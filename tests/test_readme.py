@@ -66,3 +66,11 @@ def test_the_readmes_figures_are_the_records(run: str) -> None:
         f"{record['update']['half_selected']['tops_per_watt']:.3g}",
     ]
     assert cells[1:] == expected
+
+
+def test_the_readmes_figures_of_the_passive_array_are_the_records() -> None:
+    path = reference_folder() / "runs" / "wine_passive_array" / "record.json"
+    stages = json.loads(path.read_text(encoding="utf-8"))["stages"].values()
+    table = README.split("| accuracy, per cent | median | mean |")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[1:]]
+    assert [row[1:] for row in rows] == [[f"{each['median']:.1f}", f"{each['mean']:.2f}"] for each in stages]

@@ -11,7 +11,7 @@ from nn.passive_array.placement import Layer, Parallel, Placement
 from nn.passive_array.splits import Splits
 from nn.periphery import ADC_6_BIT, ADD_INT32, MULTIPLY_INT32
 from spicebridge.energy import OPERATIONS_PER_MAC, EnergyLedger, Source, tops_per_watt
-from spicebridge.table import LookupTable
+from spicebridge.table import LookupTable, TableError
 
 ABSENT = (
     "digital-to-analogue conversion of the inputs",
@@ -135,13 +135,13 @@ def writing_block(arrays: Arrays, wanted: Parallel, point: WritePoint) -> tuple[
 
 
 def _median_latency(table: LookupTable, at: dict[str, Any], place: dict[str, Any]) -> float | None:
-    """Median switching time (s) of the slowest cell; None where the table has none."""
-    if "latency" not in table.quantities or np.isnan(table.data["latency"].values).all():
+    """Median switching time (s) of the slowest cell; None where the table gives none for every cell."""
+    if "latency" not in table.quantities:
         return None
-    near = {key: at[key] for key in ("diameter", "v_write")}
-    found = table.data["latency"].sel(scheme=at["scheme"], direction=place["direction"])
-    values = found.sel(near, method="nearest").values
-    return None if np.isnan(values).any() else float(values.max())
+    try:
+        return float(table.read("latency", **at, **place).max())
+    except TableError:  # some cells' medians lie beyond the table's longest pulse
+        return None
 
 
 def _source(table: LookupTable) -> Source:

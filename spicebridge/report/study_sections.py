@@ -8,11 +8,11 @@ from typing import Any
 from spicebridge.energy import ledger_from_json
 from spicebridge.report import sections
 from spicebridge.report.markup import Html, table, tag
-from spicebridge.report.quantity import MINUS, listed, minus, setting, si, tops
+from spicebridge.report.quantity import MINUS, MISSING, listed, minus, setting, si, tops
 from spicebridge.report.run_plots import energy_plot
 from spicebridge.report.sections import card, ledger_listing, plots, section
 from spicebridge.report.study_plots import SCHEMES, box_plot, disturb_plot, drop_plot, fidelity_plot
-from spicebridge.report.study_summary import METRICS, STAGES, p_value
+from spicebridge.report.study_summary import METRICS, STAGES, p_value, written_cases
 from spicebridge.table import LookupTable
 
 Record = Mapping[str, Any]
@@ -51,6 +51,7 @@ def headline(said: Record) -> Html:
                 ("software, median", f"{said['baseline_accuracy']:.2f} %"),
                 ("software, mean", f"{said['baseline_accuracy_mean']:.2f} %"),
                 ("mean to software", gap),
+                ("ideal arrays, tuned, mean", _ideal(said)),
                 ("untuned, median", f"{said['stages']['lines']['median']:.2f} %"),
             ],
         ),
@@ -82,6 +83,11 @@ def headline(said: Record) -> Html:
     return Html(cards + tag("p", "Not to be compared as they stand: ", link, ".", class_="quiet"))
 
 
+def _ideal(said: Record) -> str:
+    found = said["cases"].get("ideal")
+    return MISSING if found is None else f"{found['stages']['thresholds_tuned']['mean']:.2f} %"
+
+
 def accuracy(record: Record, said: Record) -> Html:
     """Accuracy by stage, as box plots and as numbers."""
     schemes = dict.fromkeys(case["point"]["scheme"] for case in record["cases"] if case["point"])
@@ -89,19 +95,12 @@ def accuracy(record: Record, said: Record) -> Html:
         "Accuracy by stage",
         plots(*(box_plot(record, scheme) for scheme in sorted(schemes))),
         tag("h3", "Median / mean in %"),
-        _case_table(written_cases(record, said), "Accuracy by stage and diameter"),
+        _case_table(_written(record, said), "Accuracy by stage and diameter"),
     )
 
 
-def written_cases(record: Record, said: Record) -> dict[str, Any]:
-    """The cases of sound cells written once, by diameter and scheme."""
-    named = [name for name in said["cases"] if name in record["judgement"]["fidelity"]]
-
-    def place(name: str) -> tuple[float, str]:
-        point = said["cases"][name]["point"]
-        return point["diameter"], point["scheme"]
-
-    return {name: said["cases"][name] for name in sorted(named, key=place)}
+def _written(record: Record, said: Record) -> dict[str, Any]:
+    return {case["case"]: said["cases"][case["case"]] for case in written_cases(record)}
 
 
 def _case_table(cases: Mapping[str, Record], label: str) -> Html:
@@ -203,7 +202,9 @@ def variants(record: Record, said: Record) -> Html | None:
             f"At {setting(settings['diameter'], 'm')}. Hardware-aware training flips "
             f"{100 * settings['aware']['flips']:g} % of the weights and adds noise of "
             f"{settings['aware']['noise']:g} of a weight in every step; its software column is its own. A "
-            "shorted cell is a resistor of 500 Ω, assumed; defects come in with the device spread.",
+            f"shorted cell is a resistor of {record['array']['r_short']:g} Ω, assumed; defects come "
+            "in with the "
+            "device spread.",
         ),
         _case_table(chosen, "Accuracy of the other cases"),
     )
@@ -222,7 +223,7 @@ def array(record: Record, said: Record, tables: Sequence[LookupTable]) -> Html:
             f"{100 * case['write_fidelity']:.2f} %",
             si(case["write_energy"], "J"),
         )
-        for case in written_cases(record, said).values()
+        for case in _written(record, said).values()
     )
     head = (
         "diameter",
@@ -252,7 +253,6 @@ def array(record: Record, said: Record, tables: Sequence[LookupTable]) -> Html:
 def energy(record: Record, said: Record) -> Html:
     """Where the energy of an inference and of writing goes."""
     ledgers = {name: ledger_from_json(lines).entries for name, lines in record["ledgers"].items()}
-    pulses = record["write"]["pulses_per_solution"] * len(record["seeds"])
     latency = record["write"].get("latency")
     defined = [
         f"Feed-forward: {record['feedforward']['definition']}.",
@@ -274,12 +274,6 @@ def energy(record: Record, said: Record) -> Html:
                 per=int(record["feedforward"]["inferences"]),
                 name="feedforward-energy",
                 what="one inference",
-            ),
-            energy_plot(
-                ledgers["write"],
-                per=pulses,
-                name="write-energy",
-                what="one cell of the write, by direction",
             ),
         ),
         tag("ul", *(tag("li", each) for each in defined)),

@@ -102,8 +102,8 @@ def statistics(record: Record) -> list[dict[str, Any]]:
         (DRAWN, about_of(record, DRAWN), stage, each["test"].get("fidelity"))
         for stage, each in judged["cases"].get(DRAWN, {}).items()
     ]
-    for case in record["cases"]:
-        stages = judged["fidelity"].get(case["case"], {})
+    for case in written_cases(record):
+        stages = judged["fidelity"][case["case"]]
         rows += [(case["case"], case["about"], stage, each) for stage, each in stages.items()]
     rows += [
         ("pooled", "all of these written arrays", stage, each) for stage, each in judged["pooled"].items()
@@ -113,6 +113,12 @@ def statistics(record: Record) -> list[dict[str, Any]]:
         for case, about, stage, found in rows
         if found is not None
     ]
+
+
+def written_cases(record: Record) -> list[Record]:
+    """The cases of sound cells written once, by diameter and scheme."""
+    chosen = [case for case in record["cases"] if case["case"] in record["judgement"]["fidelity"]]
+    return sorted(chosen, key=lambda case: (case["point"]["diameter"], case["point"]["scheme"]))
 
 
 def about_of(record: Record, name: str) -> str:
@@ -139,6 +145,9 @@ def finding(record: Record) -> str:
         f"Write fidelity alone {verdict} the accuracy of a tuned array. Among arrays with "
         f"{about_of(record, DRAWN)}: {'; '.join(said)}."
     ]
+    single = _single_points(record)
+    if single:
+        parts.append(single)
     best = _best_metric(record)
     if best:
         parts.append(best)
@@ -158,6 +167,23 @@ def association_words(found: Record) -> str:
 def p_value(p: float) -> str:
     """A p-value with its relation sign."""
     return "< 1e-16" if p < 1e-16 else f"= {p:.1e}" if p < 0.001 else f"= {p:.3f}"
+
+
+def _single_points(record: Record) -> str | None:
+    """How little fidelity explains among arrays that are all written at one point."""
+    names = {case["case"] for case in written_cases(record)}
+    single = [each for each in statistics(record) if each["case"] in names]
+    most = {
+        stage: max((each["explained"] for each in single if each["stage"] == stage), default=None)
+        for stage in ("lines", "thresholds_tuned")
+    }
+    if None in most.values():
+        return None
+    return (
+        f"Among arrays of one diameter written at one point it explains r² = {most['lines']:.3f} at "
+        "most before "
+        f"tuning and {most['thresholds_tuned']:.3f} after."
+    )
 
 
 def _best_metric(record: Record) -> str | None:
@@ -198,7 +224,9 @@ def differences(record: Record) -> Iterator[str]:
         f"Splits: each of our {len(record['seeds'])} solutions has a split of its own, "
         f"{parts['training_samples']} "
         f"training and {test} test samples; the paper's is not known. Accuracy moves in steps of "
-        f"{100 / test:.1f} points, the choice of one fixed split alone moves a median by about 3 points."
+        f"{100 / test:.1f} points; in a first study of ours, one fixed split for all solutions moved "
+        "the median "
+        "between 91.9 and 97.7 % from split to split."
     )
     yield (
         "The figure: the paper gives the best after tuning as up to 95.3 %. Ours is the median over all "

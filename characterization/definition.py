@@ -75,6 +75,12 @@ def load_definition(
         SpicebridgeError: a netlist that cannot be read, or that asks for what it may not do.
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not path.is_file() and name.endswith((".toml", ".cir")):
+        raise DefinitionError(
+            f"{name} is a netlist: name it in a TOML file, as docs/own_netlist.md says, and give that."
+            if name.endswith(".cir")
+            else f"there is no file {name}."
+        )
     if not path.is_file():
         raise DefinitionError(
             f"there is no table definition {name!r}.{did_you_mean(name, available_definitions())}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from characterization.values import DefinitionError, axis, is_number, number
+from spicebridge.batch import RANDOM
 from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import TRUSTED, outside, real_path
@@ -25,6 +26,7 @@ _AXIS_KEYS = ("unit", "start", "stop", "points", "spacing", "values", "long_name
 _LIBRARY_KEYS = ("library", "values", "long_name")
 _MEASURE_KEYS = ("unit", "long_name", "scale")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
 _BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
 
 
@@ -344,6 +346,17 @@ def _check_deck(
             raise DefinitionError(
                 f"deck: ngspice takes 27 for the temperature in {line!r}; put the parameter in braces."
             )
+    if random := next((line for line in deck.text.splitlines() if RANDOM.search(line)), None):
+        raise DefinitionError(
+            f"deck: {random!r} draws random numbers, and nothing seeds those of ngspice, so no value could "
+            "be made again. A Verilog-A model with a seed as parameter can be swept over that."
+        )
+    kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.text.splitlines()) if match})
+    if len(kinds) > 1:
+        raise DefinitionError(
+            f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "
+            "deck. Make a deck, and a TOML file, for each."
+        )
     swept = [each.name for each in axes if each.library is None]
     known = deck.parameters
     for key, names in (("axes", swept), ("parameters", parameters)):

@@ -285,7 +285,7 @@ def verification_text(verification: Verification) -> str:
     rows.append(f"{'Verified' if told.ok else 'NOT verified'}: {said}; largest difference {worst:.2g}")
     if not told.ok and told.engine != told.recorded_engine:
         rows.append(f"Another ngspice rounds otherwise; a larger --tolerance allows for {told.engine}.")
-    if not told.ok and told.batched:
+    if not told.ok and told.batched and worst > 0:
         rows.append(
             "Its points shared decks, and so time steps: bound .tran's longest step, or leave batch out."
         )

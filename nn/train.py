@@ -77,7 +77,7 @@ def run(
     for name, table in tables.items():
         if table.holes and not allow_holes:
             raise SpicebridgeError(
-                f"table {name} has holes: {len(table.holes)} of its simulations failed, the first because "
+                f"table {name} has holes: {len(table.holes)} without a value, the first because of "
                 f"{table.holes[0]['why']!r}. Make it again (spicebridge characterize {name}), or train on "
                 "what there is with --allow-holes."
             )

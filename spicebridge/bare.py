@@ -269,7 +269,13 @@ class _Programs:
             SimulationError: it failed, left out something of the deck, or ran past the time limit.
         """
         environment = {**os.environ, "NGSPICE_MEAS_PRECISION": "12", "OMP_NUM_THREADS": "1"}
-        command = [self.program, "-b", *options, str(kept)]
+        command = [self.program, "-b", *options, str(kept.absolute())]
+        with tempfile.TemporaryDirectory(prefix="spicebridge-") as folder:
+            return self._said(deck, kept, command, environment, folder)
+
+    def _said(
+        self, deck: Deck, kept: Path, command: Sequence[str], environment: Mapping[str, str], folder: str
+    ) -> str:
         with self._lock:
             if self._stopped:
                 raise _error(deck, kept, "it was stopped", "")
@@ -280,6 +286,7 @@ class _Programs:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
+                cwd=folder,  # ngspice writes reports of odd cards, and reads a .spiceinit, where it runs
                 env=environment,
                 start_new_session=True,  # a group of its own, which can be killed with all that it started
             )

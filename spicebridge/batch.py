@@ -50,7 +50,7 @@ _MEASURE_WORDS = frozenset({
 _NODE_FUNCTIONS = {".tran": ("v",), ".ac": ("v", "vm", "vdb", "vp", "vr", "vi")}
 
 # Copies would share one sequence of random numbers, and each one's share would depend on the others.
-_RANDOM = re.compile(
+RANDOM = re.compile(
     r"\b(?:a?gauss|sgauss|a?unif|sunif|limit|random)\s*\(|\b(?:trnoise|trrandom)\b", re.IGNORECASE
 )
 # Sources driven from outside, ports (numbered once in a circuit), and values read out of other devices.
@@ -428,7 +428,7 @@ def _unfit(line: str, kind: str) -> str | None:
         return "is of a kind that was never tried in a batch"
     if taken := _TAKEN.search(line):
         return f"uses the name {taken[0]}, which the copies of a batch take"
-    if _RANDOM.search(line):
+    if RANDOM.search(line):
         return "draws random numbers, of which the copies would share one sequence"
     if kind == "element" and (outside := _OUTSIDE.search(line)):
         return f"has {outside[0]!r}, which was never tried in a batch"

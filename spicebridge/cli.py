@@ -267,8 +267,8 @@ def characterize(
             holes += len(table.holes)
     if holes:
         raise SpicebridgeError(
-            "a table has holes, named above; all else is in it and kept. The same command tries the failed "
-            "simulations again."
+            "a table has holes, named above; all else is in it and kept. The same command tries simulations "
+            "that failed again; a .meas line without a result will have none again."
         )
 
 
@@ -305,7 +305,9 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
 @click.option("--entries", type=click.IntRange(1), default=10, show_default=True, help="Points to verify.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Chooses the points.")
 @click.option("--at", multiple=True, metavar="AXIS=VALUE", help="Only points with this value; repeatable.")
-@click.option("--tolerance", type=float, default=None, help="Relative; the table's own if not given.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0), default=None, help="Relative; the table's own if not given."
+)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
 def verify(

@@ -32,9 +32,7 @@ _MOST_DECKS = 200
 _FIRST, _LATER = 32, 1024
 _DECKS_UNDER_WAY = 4000
 _ANSWERS_WITHIN = 10.0  # s, a scheduler
-_PROBE_LIMIT = (
-    600.0  # s, as an engine's if not told otherwise, so that the probe's process goes on to the sweep
-)
+_PROBE_LIMIT = 600.0  # s, as an engine's, so that the probe's process goes on to the sweep
 
 _here = threading.local()
 
@@ -54,7 +52,7 @@ def connect(address: str) -> Executor:
         from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise ClusterError(
-            "--scheduler needs Dask, which is not installed: pip install 'spicebridge[dask]'."
+            "--scheduler needs Dask, which is not installed: pip install distributed."
         ) from error
     # What goes wrong comes back with the decks; Dask's own log of it is long.
     for name in ("distributed", "tornado"):

@@ -147,7 +147,8 @@ def refuse_file(path: Path, permission: Permission, by: str) -> Path:
     leads = "" if resolved.name == path.name else f" (it leads to {resolved.name})"
     raise RefusedError(
         f"{by}: the file {path.name}{leads} is refused: it is none of the files, and in none of the folders, "
-        f"that this deck may read. Name it under files in the TOML file. {TRUST}"
+        "that this deck may read: what lies beside it, for simulate; what files in a TOML file names. "
+        f"{TRUST}"
     )
 
 

@@ -69,7 +69,7 @@ def table_text(table: LookupTable) -> str:
     devices = f", {told['samples']} stochastic devices" if size else ""
     rows.append(f"{told['simulations']} simulations{devices}")
     if table.holes:
-        rows.append(f"{len(table.holes)} points without a value, as their simulation failed")
+        rows.append(_holes(table))
     rows.append("axes")
     for name, axis in told["axes"].items():
         values, unit = axis["values"], axis["units"]
@@ -87,13 +87,17 @@ def table_text(table: LookupTable) -> str:
 
 def holes_text(table: LookupTable) -> str:
     """The points whose simulation failed, a line each, the first ones of many."""
-    rows = [f"{table.name}: {len(table.holes)} points without a value"]
+    rows = [f"{table.name}: {_holes(table)}"]
     for hole in table.holes[:_HOLES]:
         where = ", ".join(f"{key}={_plain(value)}" for key, value in hole["at"].items())
         rows.append(f"  {where}: {hole['why']}")
     if len(table.holes) > _HOLES:
         rows.append(f"  and {len(table.holes) - _HOLES} more: spicebridge trace {table.name} --json")
     return "\n".join(rows)
+
+
+def _holes(table: LookupTable) -> str:
+    return f"{len(table.holes)} point{'s' if len(table.holes) > 1 else ''} without a value"
 
 
 def _plain(value: float | str) -> str:

@@ -26,6 +26,7 @@ from spicebridge.files import write_bytes
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
 DECLARED = ("units", "long_name", "scale", "flag_meanings")
 SCALES = ("linear", "log", "log(-log)")
+_SEAL = b"\nsha256 "
 _TINY = 1e-300
 
 
@@ -179,7 +180,7 @@ class LookupTable:
         }
         # Made in memory: a disk that fills under HDF5 leaves it a broken file, which crashes Python later.
         content = self.data.assign_attrs(attributes).to_netcdf(engine="h5netcdf", encoding=encoding)
-        write_bytes(path, bytes(content))
+        write_bytes(path, bytes(content) + _seal(bytes(content)))
 
 
 def load_table(path: Path) -> LookupTable:
@@ -190,6 +191,7 @@ def load_table(path: Path) -> LookupTable:
     """
     if not path.is_file():
         raise TableError(f"there is no table at {path}. Make it with: spicebridge characterize {path.stem}")
+    _refuse_damage(path)
     try:
         # Asked first of HDF5 itself, for xarray's reader warns at length about files that are no table.
         with h5py.File(path, "r") as file:
@@ -217,6 +219,29 @@ def load_table(path: Path) -> LookupTable:
             f"{recorded[:12]}. Make it again: spicebridge characterize {table.name}"
         )
     return table
+
+
+def _refuse_damage(path: Path) -> None:
+    """Refuse a file whose bytes are not those written: on some, HDF5 never comes to an end.
+
+    Older files have no seal, nor has one that was cut short, which HDF5 notices.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TableError(f"cannot read {path}: {error.strerror}.") from error
+    length = len(_seal(b""))
+    seal = content[-length:]
+    if seal.startswith(_SEAL) and seal != _seal(content[:-length]):
+        raise TableError(
+            f"{path} is not a readable table (it was changed after it was written, or damaged). "
+            f"Delete it and make it again: spicebridge characterize {path.stem}"
+        )
+
+
+def _seal(content: bytes) -> bytes:
+    """What stands behind a table's HDF5 bytes, where readers of HDF5 do not look."""
+    return _SEAL + hashlib.sha256(content).hexdigest().encode()
 
 
 def check_axis(name: str, values: ArrayLike) -> None:

@@ -13,12 +13,14 @@ import pickle
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Self
 
 from spicebridge.convergence import AIDS, aid_name, aided
@@ -314,6 +316,7 @@ class _Worker:
             self.connection.close()
             self._process.kill()
             self._process.wait()
+            self._folder.cleanup()
         self._process, self._ready = None, False
 
     def _emptied(self, error: SpicebridgeError) -> list[tuple[_Job, Answer]]:
@@ -324,7 +327,9 @@ class _Worker:
     def _start(self) -> None:
         ours, childs = socket.socketpair()
         self.connection = Connection(ours.detach())
-        path = os.pathsep.join(each for each in sys.path if each)
+        path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)
+        # ngspice writes reports on odd cards, and reads a .spiceinit where it runs: not among users' files.
+        self._folder = tempfile.TemporaryDirectory(prefix="spicebridge-")
         with childs:
             # A session of its own: Ctrl-C at the terminal is for the parent, which stops its workers.
             self._process = subprocess.Popen(
@@ -332,6 +337,7 @@ class _Worker:
                 pass_fds=[childs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                cwd=self._folder.name,
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
                 start_new_session=True,
             )

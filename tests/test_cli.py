@@ -314,20 +314,20 @@ def test_a_sweep_with_failures_is_a_table_with_holes_that_train_refuses(
     definition.write_text(READ.replace("[1e-9]", "[1e-12, 1e-9]"))  # the first is shorter than its own edges
     outcome = call("characterize", definition, "--workers", "1")
     assert outcome.code == 1
-    assert "tiny: 1 points without a value" in outcome.err
+    assert "tiny: 1 point without a value" in outcome.err
     assert "non-increasing PWL" in outcome.err
-    assert outcome.err.strip().endswith("The same command tries the failed simulations again.")
+    assert outcome.err.strip().endswith("a .meas line without a result will have none again.")
     table = load_table(results / "tables" / "tiny.h5")
     assert np.isnan(table.data["current"].sel(t_read=1e-12)).all()
     assert not np.isnan(table.data["current"].sel(t_read=1e-9)).any()
-    assert "1 points without a value" in done("show", "tiny").out
+    assert "1 point without a value" in done("show", "tiny").out
     assert len(stored(results)) == 3
     kept = list((results / "failed").iterdir())
     assert sorted(path.suffix for path in kept) == [".cir", ".log"]
 
     shutil.copy(chain / "tables" / "mtj_write.h5", results / "tables")
     on_it = (*TRAIN, "--set", "tables.read=tiny")
-    assert "table tiny has holes: 1 of its simulations failed" in refused(*on_it)
+    assert "table tiny has holes: 1 without a value" in refused(*on_it)
     assert "accuracy" in done(*on_it, "--allow-holes").out
 
 

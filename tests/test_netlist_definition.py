@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
@@ -252,6 +254,35 @@ def test_a_temperature_that_ngspice_would_not_take_is_refused(tmp_path: Path) ->
     (tmp_path / "rc.cir").write_text(DECK.replace(".tran", ".param t=27\n.temp t\n.tran"))
     (tmp_path / "models.lib").write_text(LIBRARY)
     with pytest.raises(DefinitionError, match=r"takes 27 for the temperature in '\.temp t'"):
+        load(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (".param spread={agauss(1k, 100, 3)}", "draws random numbers"),
+        ("v2 n 0 trnoise(1m 1n 0 0)", "draws random numbers"),
+        (".ac dec 5 1k 1g\n.meas ac peak max v(out)", ".meas lines of ac and tran"),
+    ],
+)
+def test_what_could_not_be_made_again_or_measured_is_refused(tmp_path: Path, lines: str, words: str) -> None:
+    (tmp_path / "rc.cir").write_text(DECK.replace("v1 in", f"{lines}\nv1 in"))
+    (tmp_path / "models.lib").write_text(LIBRARY)
+    with pytest.raises(DefinitionError, match=re.escape(words)):
+        load(tmp_path, SMALL)
+
+
+def test_a_netlist_in_the_place_of_a_definition_is_told_what_to_do(folder: Path) -> None:
+    with pytest.raises(DefinitionError, match="is a netlist: name it in a TOML file"):
+        load_definition(str(folder / "rc.cir"), size="quick")
+    with pytest.raises(DefinitionError, match=r"there is no file .*none\.toml"):
+        load_definition(str(folder / "none.toml"), size="quick")
+
+
+def test_a_pipe_in_the_place_of_a_library_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "rc.cir").write_text(DECK)
+    os.mkfifo(tmp_path / "models.lib")
+    with pytest.raises(SpicebridgeError, match=r"no such file|it is no file"):
         load(tmp_path, SMALL)
 
 

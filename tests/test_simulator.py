@@ -50,9 +50,7 @@ def rc(number: int) -> Deck:
 
 def ended(answers: Iterable[tuple[int, Answer]]) -> dict[int, Any]:
     """Each position's value or error."""
-    return {
-        position: answer.value if answer.error is None else answer.error for position, answer in answers
-    }
+    return {position: answer.value if answer.error is None else answer.error for position, answer in answers}
 
 
 def final(recorded: Waveforms) -> float:
@@ -215,6 +213,21 @@ def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
     outcomes = ended(run_tasks(tasks, workers=1, time_limit=60))
     assert [outcomes[2 * index] for index in range(len(OPTIONS) + 1)] == [outcomes[0]] * (len(OPTIONS) + 1)
     assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
+
+
+def test_ngspice_runs_where_no_file_of_a_users_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It overwrites bsim4v5.out there, links followed, and would carry out the commands of a .spiceinit."""
+    monkeypatch.chdir(tmp_path)
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+    for name in ("bsim4.out", "bsim4v5.out", "bsim4v6.out", "bsim4v7.out"):
+        (tmp_path / name).symlink_to(precious)
+    (tmp_path / ".spiceinit").write_text("shell touch was_run\n")
+    odd = "v1 d 0 1\nm1 d d 0 0 mm w=1u l=1u\n.model mm nmos level=14 version=4.5 vsat=-1\n.op"
+    said = failure(odd)
+    assert "vsat" in said.lower() or "BSIM4" in said
+    assert precious.read_text() == "precious"
+    assert not (tmp_path / "was_run").exists()
 
 
 def test_a_shunt_capacitance_is_for_its_own_deck_only() -> None:

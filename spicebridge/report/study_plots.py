@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, grid, panels
+from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, grid, legend, panels
 from spicebridge.report.quantity import chance, power_of_ten, setting
 from spicebridge.report.study_summary import DRAWN, STAGES
 from spicebridge.table import LookupTable
@@ -42,7 +42,8 @@ def box_plot(record: Record, scheme: str) -> Plot | None:
         colour = SERIES[number % len(SERIES)]
         shift = 1.15 * BOX * (number - (len(cases) - 1) / 2)
         for place, stage in enumerate(STAGES):
-            _box(axes, place + shift, case["summary"][stage], colour)
+            name = setting(case["point"]["diameter"], "m") if place == 0 else ""
+            _box(axes, place + shift, case["summary"][stage], colour, label=name)
             lowest = min(lowest, case["summary"][stage]["q10"])
     axes.set(
         xticks=range(len(STAGES)),
@@ -53,11 +54,7 @@ def box_plot(record: Record, scheme: str) -> Plot | None:
     axes.set_xticklabels([name.replace(", ", ",\n").replace(" ", "\n", 1) for name in STAGES.values()])
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(visible=False, axis="x")
-    handles = [
-        Patch(facecolor=SERIES[n % len(SERIES)], alpha=0.5, label=setting(case["point"]["diameter"], "m"))
-        for n, case in enumerate(cases)
-    ]
-    axes.legend(handles=handles, loc="lower right", ncols=2)
+    legend(figure, axes, columns=len(cases))
     ends = "; ".join(
         f"{setting(case['point']['diameter'], 'm')} {case['summary']['thresholds_tuned']['median']:.1f} %"
         for case in cases
@@ -79,11 +76,14 @@ def box_plot(record: Record, scheme: str) -> Plot | None:
     )
 
 
-def _box(axes: Axes, x: float, said: Record, colour: str) -> None:
+def _box(axes: Axes, x: float, said: Record, colour: str, *, label: str) -> None:
     """One box with whiskers at the outer deciles; a box of no height is drawn as a line."""
     low, high = said["q25"], said["q75"]
     axes.plot([x, x], [said["q10"], said["q90"]], color=colour, linewidth=1)
-    axes.add_patch(Rectangle((x - BOX / 2, low), BOX, high - low, facecolor=colour, alpha=0.35, linewidth=0))
+    box = Rectangle(
+        (x - BOX / 2, low), BOX, high - low, facecolor=colour, alpha=0.35, linewidth=0, label=label
+    )
+    axes.add_patch(box)
     axes.plot([x - BOX / 2, x + BOX / 2], [said["median"]] * 2, color=colour, linewidth=2)
     axes.plot([x], [said["mean"]], ".", color=INK, markersize=3.5)
 

@@ -34,6 +34,7 @@ def test_every_definition_has_its_reference_table_and_every_experiment_its_recor
         "digits_ternary_mtj",
         "digits_ternary_mtj_65nm",
         "mnist_mlp_ternary_mtj",
+        "wine_passive_array",
         "wine_ternary_mtj",
     }
 
@@ -60,6 +61,10 @@ def test_a_record_is_of_the_reference_tables(record: dict[str, Any]) -> None:
 
 def test_the_accuracies_are_what_was_asked_for() -> None:
     records = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in RECORDS}
+    array = records["wine_passive_array"]
+    assert len(array["seeds"]) == 300
+    assert array["accuracy"] >= 95.3
+    assert array["accuracy_mean"] >= max(94.0, array["baseline_accuracy_mean"] - 1)
     digits, mnist = records["digits_ternary_mtj"], records["mnist_mlp_ternary_mtj"]
     assert len(digits["seeds"]) == 5
     assert digits["accuracy"] >= digits["baseline_accuracy"] - 2

@@ -28,7 +28,7 @@ from spicebridge.simulator import ngspice
 from spicebridge.sweep import Engine, Unit
 from tests.mtj_decks import current_driven, passages
 
-ROUNDS = 3
+ROUNDS = 5
 OPTIONS = ("set num_threads=1", "set no_mem_check", "set norefvalue", "set noinit", "set noacct")
 CIRCUIT = """v1 in 0 pulse(0 1 0 10p 10p 2n)
 m1 out in 0 0 fast w=1u l=0.1u
@@ -185,15 +185,15 @@ def test_bench_points_per_cpu_second(tmp_path: Path) -> None:
             lambda n: cpu_seconds(lambda: sweep(tmp_path, points=n, batch=50, workers=1)), 500, 5000
         ),
     }
-    seconds = {name: median(work() for _ in range(ROUNDS)) for name, work in ways.items()}
-    for name, each in seconds.items():
-        ratio = seconds["alter loop"] / each
-        sys.stdout.write(
-            f"\n{name:<24} {1 / each:7.0f} points per CPU-second, {ratio:5.2f} of the alter loop"
-        )
+    # A round runs all ways in turn, as a machine that is shared is faster at one time than at another.
+    rounds = [{name: work() for name, work in ways.items()} for _ in range(ROUNDS)]
+    for name in ways:
+        speed = median(1 / each[name] for each in rounds)
+        ratio = median(each["alter loop"] / each[name] for each in rounds)
+        sys.stdout.write(f"\n{name:<24} {speed:7.0f} points per CPU-second, {ratio:5.2f} of the alter loop")
     sys.stdout.write("\n")
-    assert seconds["ours"] < seconds["PySpice as documented"] / 2
-    assert seconds["ours, batch = 50"] < seconds["alter loop"]
+    assert median(each["ours"] / each["PySpice as documented"] for each in rounds) < 0.5
+    assert median(each["ours, batch = 50"] / each["alter loop"] for each in rounds) < 1.0
 
 
 @pytest.mark.bench
@@ -233,11 +233,12 @@ def test_bench_two_workers_against_two_programs(tmp_path: Path) -> None:
         sweep(tmp_path, points=points, batch=1, workers=2)
         return time.perf_counter() - began
 
-    theirs = median(per_point(side_by_side, 400, 4400) for _ in range(ROUNDS))
-    our = median(per_point(ours, 400, 4400) for _ in range(ROUNDS))
+    rounds = [(per_point(side_by_side, 400, 4400), per_point(ours, 400, 4400)) for _ in range(ROUNDS)]
+    theirs, our = (median(each) for each in zip(*rounds, strict=True))
+    ratio = median(first / second for first, second in rounds)
     sys.stdout.write(
         f"\nwall a point, two at a time: two bare programs {theirs * 1e3:.2f} ms, two workers "
-        f"{our * 1e3:.2f} ms: {theirs / our:.2f} of them\n"
+        f"{our * 1e3:.2f} ms: {ratio:.2f} of their speed\n"
     )
 
 

@@ -55,6 +55,9 @@ unit = "V"
 """
 POINTS = 400  # at 10 ms each
 FEW = 30
+# Many and short: a kill that finds a deck twice, which is then a hole as it should be, is all but impossible.
+QUICK = RC.replace(".tran 1p 5n 0 1p", ".tran 10p 3n")
+MANY = 4000  # at 1 ms each
 STOPPED = "Error: stopped. What had finished is kept: the same command goes on from there."
 IN_PROC = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 
@@ -77,10 +80,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Loo
 
     def table(points: int) -> LookupTable:
         if points not in made:
+            deck = QUICK if points == MANY else RC
             folder = tmp_path_factory.mktemp("undisturbed")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SPICEBRIDGE_RESULTS", str(folder / "results"))
-                definition = load_definition(str(write_sweep(folder / "sweep", points=points)), size="quick")
+                definition = load_definition(
+                    str(write_sweep(folder / "sweep", points=points, deck=deck)), size="quick"
+                )
                 engine = Engine(store=folder / "points.sqlite", workers=2, version=engine_version())
                 made[points] = make_table(definition, engine)
         return made[points]
@@ -239,19 +245,23 @@ def test_ten_kills_of_the_command_cost_no_finished_point(
 
 @IN_PROC
 def test_ten_kills_of_workers_in_one_run_cost_nothing(
-    sweep: Path, results: Path, undisturbed: Callable[[int], LookupTable]
+    tmp_path: Path, results: Path, undisturbed: Callable[[int], LookupTable]
 ) -> None:
     chance = random.Random(4)
-    command = start(sweep)
-    for _ in range(10):
+    command = start(write_sweep(tmp_path / "sweep", points=MANY, deck=QUICK))
+    killed = 0
+    while killed < 10 and command.poll() is None:
         # One that has ngspice; of those that are only starting, a killer this quick would let none begin.
-        assert wait_for(lambda: running_ngspice(results), seconds=60)
-        time.sleep(chance.uniform(0.0, 0.15))
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself
-            os.kill(chance.choice(running_ngspice(results) or workers_of(results)), signal.SIGKILL)
+        assert wait_for(lambda: running_ngspice(results) or command.poll() is not None, seconds=60)
+        time.sleep(chance.uniform(0.05, 0.3))
+        if victims := running_ngspice(results):
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.kill(chance.choice(victims), signal.SIGKILL)
+                killed += 1
+    assert killed == 10
     said = ended(command)
     assert (said.code, said.err) == (0, "")
-    assert_right(results, undisturbed(POINTS))
+    assert_right(results, undisturbed(MANY))
 
 
 def running_ngspice(results: Path) -> list[int]:
@@ -338,7 +348,7 @@ def test_a_deck_that_crashes_and_one_that_hangs_are_holes_and_the_others_are_rig
             said.err
         )
         assert re.search(rf"kind=hanging, rval={rval}: .* it ran past 1 s, 2 times", said.err), said.err
-    assert said.err.rstrip().endswith("The same command tries the failed simulations again.")
+    assert "The same command tries" in said.err
     assert took < 30
     table = load_table(results / "tables" / "mine.h5")
     values = table.data["v1ns"]

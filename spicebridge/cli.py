@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from concurrent.futures import Executor
 from pathlib import Path
@@ -34,18 +35,30 @@ class _Commands(click.Group):
     """Commands whose foreseen problems become one message and exit status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        after = signal.getsignal(signal.SIGINT)
+        if after is not signal.SIG_IGN:  # as in a shell's background
+            signal.signal(signal.SIGINT, _stop)
         try:
             return super().invoke(ctx)
         except SpicebridgeError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
+            after = signal.SIG_IGN
             raise click.ClickException(
                 "stopped. What had finished is kept: the same command goes on from there."
             ) from None
+        finally:
+            signal.signal(signal.SIGINT, after)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """In the order of use, which is the order they stand in here."""
         return list(self.commands)
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    """Take the first Ctrl-C for all: the next would only disturb the keeping of what had finished."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

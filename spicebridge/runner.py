@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections import deque
@@ -99,7 +100,21 @@ def _end_with(parent: int) -> None:
         sys.exit()
 
 
+def _leave_for_nowhere() -> None:
+    """Go to a folder that is already gone: nothing of ngspice's is read or written there, nor left behind.
+
+    ngspice writes reports on odd cards, and reads a .spiceinit, where it runs.
+    """
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    os.rmdir(folder)  # noqa: PTH106  # as os.chdir
+
+
 if __name__ == "__main__":
     _end_with(int(sys.argv[2]))
+    try:
+        _leave_for_nowhere()
+    except OSError:  # a full disk, or a system that keeps a folder in use
+        os.chdir("/")
     with contextlib.suppress(EOFError, OSError):
         serve(Connection(int(sys.argv[1])))

@@ -13,7 +13,6 @@ import pickle
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +30,7 @@ from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, 
 
 _ATTEMPTS = 2
 _START_LIMIT = 120.0  # s until a process must have begun
+_FALSE_STARTS = 5  # in a row, after which processes are not to be had
 # A worker holds tasks for about so long ahead, so that it never waits for its parent; small decks only.
 _AHEAD = 0.1  # s
 _MOST_AHEAD = 64
@@ -252,6 +252,7 @@ class _Worker:
         self._time_limit = time_limit
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
+        self._false_starts = 0
         self._since = 0.0
         self._seconds: float | None = None  # that a job took, of late
         self._bytes = 1.0  # that a job was long
@@ -296,6 +297,7 @@ class _Worker:
         now = time.monotonic()
         if isinstance(said, Ready):
             self.engine, self._ready, self._since = said.engine, True, now
+            self._false_starts = 0
             return []
         answers, spent = said
         ended = [(self.jobs.popleft(), answer) for answer in answers]
@@ -305,9 +307,20 @@ class _Worker:
         return ended + self._emptied(_UnansweredError("its worker was replaced")) if spent else ended
 
     def lost(self, reason: str) -> list[tuple[_Job, Answer]]:
-        """End the process; the deck it held, if it held one only, is at fault."""
-        kind = _LostError if len(self.jobs) == 1 else _UnansweredError
-        return self._emptied(kind(reason))
+        """End the process; the deck it held, if it held one only and had begun, is at fault.
+
+        Raises:
+            SpicebridgeError: processes end before they begin, again and again.
+        """
+        if self._ready:
+            return self._emptied((_LostError if len(self.jobs) == 1 else _UnansweredError)(reason))
+        self._false_starts += 1
+        if self._false_starts >= _FALSE_STARTS:
+            raise SpicebridgeError(
+                f"worker processes do not start: {reason}, {self._false_starts} times. What had finished is "
+                "kept; 'spicebridge doctor' tells what is wrong."
+            )
+        return self._emptied(_UnansweredError(reason))
 
     def stop(self) -> None:
         """End the process at once, and forget what it held."""
@@ -316,7 +329,6 @@ class _Worker:
             self.connection.close()
             self._process.kill()
             self._process.wait()
-            self._folder.cleanup()
         self._process, self._ready = None, False
 
     def _emptied(self, error: SpicebridgeError) -> list[tuple[_Job, Answer]]:
@@ -328,8 +340,6 @@ class _Worker:
         ours, childs = socket.socketpair()
         self.connection = Connection(ours.detach())
         path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)
-        # ngspice writes reports on odd cards, and reads a .spiceinit where it runs: not among users' files.
-        self._folder = tempfile.TemporaryDirectory(prefix="spicebridge-")
         with childs:
             # A session of its own: Ctrl-C at the terminal is for the parent, which stops its workers.
             self._process = subprocess.Popen(
@@ -337,7 +347,6 @@ class _Worker:
                 pass_fds=[childs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                cwd=self._folder.name,
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
                 start_new_session=True,
             )

@@ -198,7 +198,7 @@ def test_misspelt_names_are_told_with_the_right_ones(sheet: LookupTable, results
     assert "has no quantity 'curent'" in refused("show", "sheet", "curent", "--json")
     assert "there is no table at" in refused("show", "nowhere/sheet.h5")
     assert "no table definition 'mtj_wirte'. Did you mean mtj_write?" in refused("characterize", "mtj_wirte")
-    assert "no table definition 'my.toml'" in refused("characterize", "my.toml")
+    assert "there is no file my.toml" in refused("characterize", "my.toml")
     assert "digits_ternary_mtj" in refused("train", "digits_ternry_mtj")
     assert "there is no run 'digits_ternry_mtj'" in refused("report", "digits_ternry_mtj")
     assert "Did you mean sheet?" in refused("trace", "sheeet")

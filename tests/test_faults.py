@@ -57,7 +57,7 @@ POINTS = 400  # at 10 ms each
 FEW = 30
 # Many and short: a kill that finds a deck twice, which is then a hole as it should be, is all but impossible.
 QUICK = RC.replace(".tran 1p 5n 0 1p", ".tran 10p 3n")
-MANY = 4000  # at 1 ms each
+MANY = 3000  # at 1 ms each
 STOPPED = "Error: stopped. What had finished is kept: the same command goes on from there."
 IN_PROC = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 
@@ -227,7 +227,7 @@ def test_ten_kills_of_the_command_cost_no_finished_point(
         assert wait_for(lambda: workers_of(results), seconds=60)
         if number % 3 == 2:  # late enough for new points on disk; the others are killed at any moment
             assert wait_for(grown, seconds=60)
-        time.sleep(chance.uniform(0.0, 0.9))
+        time.sleep(chance.uniform(0.0, 0.6))
         command.kill()
         said = ended(command)
         assert (said.code, said.err) == (-signal.SIGKILL, "")
@@ -253,7 +253,7 @@ def test_ten_kills_of_workers_in_one_run_cost_nothing(
     while killed < 10 and command.poll() is None:
         # One that has ngspice; of those that are only starting, a killer this quick would let none begin.
         assert wait_for(lambda: running_ngspice(results) or command.poll() is not None, seconds=60)
-        time.sleep(chance.uniform(0.05, 0.3))
+        time.sleep(chance.uniform(0.05, 0.2))
         if victims := running_ngspice(results):
             with contextlib.suppress(ProcessLookupError):  # it ended by itself
                 os.kill(chance.choice(victims), signal.SIGKILL)
@@ -451,7 +451,10 @@ def test_an_earlier_table_outlives_a_disk_that_fills(
 
 
 def test_a_limit_on_the_size_of_files_is_told_like_a_full_disk(
-    small_sweep: Path, results: Path, undisturbed: Callable[[int], LookupTable]
+    small_sweep: Path,
+    results: Path,
+    capsys: pytest.CaptureFixture[str],
+    undisturbed: Callable[[int], LookupTable],
 ) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
@@ -459,7 +462,7 @@ def test_a_limit_on_the_size_of_files_is_told_like_a_full_disk(
     assert_plain(ended(start(small_sweep, preexec_fn=limited)), r"points\.sqlite|mine\.h5", "space")
     kept = stored(results)
     assert strays(results) == []
-    said = ended(start(small_sweep))
+    said = here(small_sweep, capsys)
     assert said.code == 0, said.err
     assert kept.items() <= stored(results).items()
     assert_right(results, undisturbed(FEW))
@@ -524,10 +527,10 @@ def test_a_store_that_may_only_be_read_is_one_message(
 # Rivals
 
 
-def test_three_commands_at_once_on_one_folder_all_give_the_right_table(
+def test_two_commands_at_once_on_one_folder_both_give_the_right_table(
     small_sweep: Path, results: Path, undisturbed: Callable[[int], LookupTable]
 ) -> None:
-    rivals = [start(small_sweep) for _ in range(3)]
+    rivals = [start(small_sweep) for _ in range(2)]
     for said in [ended(each) for each in rivals]:
         assert (said.code, said.err) == (0, "")
     assert_right(results, undisturbed(FEW))

@@ -477,7 +477,7 @@ def _depth_change(line: str) -> int:
 
 def _read(path: Path, includer: str | None) -> str:
     try:
-        if path.exists() and not path.is_file():
+        if path.exists() and not (path.is_file() or path.is_dir()):
             raise DeckError(f"cannot read netlist {path}: it is no file.")  # a pipe would be waited for
         content = path.read_bytes()
         if b"\0" in content:

@@ -14,7 +14,6 @@ import os
 import pickle
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections import deque
@@ -22,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.project import cache_folder
 from spicebridge.simulator import ngspice
 from spicebridge.workers import Answer, Defect, Ready, Task
 
@@ -100,21 +100,18 @@ def _end_with(parent: int) -> None:
         sys.exit()
 
 
-def _leave_for_nowhere() -> None:
-    """Go to a folder that is already gone: nothing of ngspice's is read or written there, nor left behind.
-
-    ngspice writes reports on odd cards, and reads a .spiceinit, where it runs.
-    """
-    folder = tempfile.mkdtemp()
-    os.chdir(folder)
-    os.rmdir(folder)  # noqa: PTH106  # as os.chdir
+def _leave() -> None:
+    """Go where no user's files lie; ngspice writes reports on odd cards, and reads a .spiceinit, there."""
+    folder = cache_folder() / "ngspice"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
+    except OSError:  # a full disk, or one that is only read
+        os.chdir("/")
 
 
 if __name__ == "__main__":
     _end_with(int(sys.argv[2]))
-    try:
-        _leave_for_nowhere()
-    except OSError:  # a full disk, or a system that keeps a folder in use
-        os.chdir("/")
-    with contextlib.suppress(EOFError, OSError):
+    _leave()
+    with contextlib.suppress(EOFError, ConnectionError):
         serve(Connection(int(sys.argv[1])))

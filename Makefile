@@ -21,7 +21,8 @@ lint: setup  ## ruff and mypy
 
 tables: setup  ## the reference tables anew; a change shows as a changed digest
 	.venv/bin/spicebridge characterize --full --reference \
-		mtj_write synapse_read mtj_write_65nm synapse_read_65nm array_read array_write
+		mtj_write synapse_read mtj_write_65nm synapse_read_65nm array_read array_write \
+		pcm_set pcm_reset pair_read
 
 bench: setup  ## timings; meaningful on an idle machine
 	$(PYTEST) -m bench -s

@@ -8,23 +8,33 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from characterization.netlist_definition import NetlistDefinition, netlist_definition
-from characterization.values import DefinitionError, axis, number
+from characterization.values import DefinitionError, axis, number, whole
 from circuits.cell import Cell, make_settings
 from circuits.passive_array_cell import ArrayCell
+from circuits.pcm_cell import PcmCell
 from spicebridge.settings import NAME_WORDS, did_you_mean, is_name, read_toml
 
 # What procedures need of a definition, in one place.
 __all__ = [
     "SIZES", "Definition", "DefinitionError", "available_definitions", "axis", "cell_kind",
-    "check_settings", "load_definition", "number",
+    "check_settings", "load_definition", "number", "whole",
 ]  # fmt: skip
 
 _FOLDER = Path(__file__).parent / "tables"
 SIZES = ("quick", "full")
 _SECTIONS = ("procedure", "about", "cell", "sweep", *SIZES)
-_ARRAYS = ("array_read", "array_write")  # procedures whose circuit is a passive array
+# The circuit of each procedure, by the dataclass of its settings.
+_CELLS: Mapping[str, type[Any]] = {
+    "array_read": ArrayCell,
+    "array_write": ArrayCell,
+    "mtj_write": Cell,
+    "pair_read": PcmCell,
+    "pcm_reset": PcmCell,
+    "pcm_set": PcmCell,
+    "synapse_read": Cell,
+}
 
-C = TypeVar("C", Cell, ArrayCell)
+C = TypeVar("C", Cell, ArrayCell, PcmCell)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class Definition(Generic[C]):
 
 def cell_kind(procedure: str) -> type[Any]:
     """The dataclass of the settings of a procedure's circuit."""
-    return ArrayCell if procedure in _ARRAYS else Cell
+    return _CELLS.get(procedure, Cell)
 
 
 def available_definitions() -> list[str]:

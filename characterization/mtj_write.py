@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from characterization.definition import Definition, DefinitionError, axis, check_settings, number
+from characterization.definition import Definition, DefinitionError, axis, check_settings, number, whole
 from characterization.load_line import LoadLine, load_line_unit, make_load_line
 from circuits.cell import DIRECTIONS, Cell, gate_sign, require_positive
 from circuits.mtj_branch import (
@@ -77,8 +77,8 @@ def characterize(definition: Definition[Cell], engine: Runs) -> tuple[xr.Dataset
     if stray:
         raise DefinitionError(f"{definition.name}: v_sampled {stray} is not on the v_write axis {v_write}.")
     # Fewer than two devices on each of a deck's rails would give no standard error.
-    samples = _whole("samples", definition.sweep["samples"], least=2 * GROUPS)
-    tail_samples = _whole("tail_samples", definition.sweep["tail_samples"], least=0)
+    samples = whole("samples", definition.sweep["samples"], least=2 * GROUPS)
+    tail_samples = whole("tail_samples", definition.sweep["tail_samples"], least=0)
     widths = _widths(number("t_step", definition.sweep["t_step"]), number("t_max", definition.sweep["t_max"]))
     cell, points = definition.cell, [(direction, v) for direction in DIRECTIONS for v in v_write]
 
@@ -93,7 +93,7 @@ def characterize(definition: Definition[Cell], engine: Runs) -> tuple[xr.Dataset
         if line.values is not None
     }
 
-    first = _whole("first_seed", definition.sweep["first_seed"])
+    first = whole("first_seed", definition.sweep["first_seed"])
     sampled = [point for point in points if point[1] in v_sampled and point in lines]
     watch = {point: _watch(lines[point], widths, until=0.998) for point in sampled}
     tail_watch = {point: _watch(lines[point], widths, until=TAIL) for point in sampled}
@@ -336,9 +336,3 @@ def _widths(step: float, stop: float) -> NDArray[np.float64]:
     if stop / step > MOST_WIDTHS:
         raise DefinitionError(f"t_step {step:g} s up to {stop:g} s is more than {MOST_WIDTHS} pulse widths.")
     return np.round(step * np.arange(1, round(stop / step) + 1), 15)
-
-
-def _whole(name: str, value: object, *, least: int = 1) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise DefinitionError(f"{name} = {value!r} should be a whole number of at least {least}.")
-    return value

@@ -10,7 +10,16 @@ from typing import Any
 
 import xarray as xr
 
-from characterization import array_read, array_write, mtj_write, netlist, synapse_read
+from characterization import (
+    array_read,
+    array_write,
+    mtj_write,
+    netlist,
+    pair_read,
+    pcm_reset,
+    pcm_set,
+    synapse_read,
+)
 from characterization.definition import Definition, DefinitionError, cell_kind
 from characterization.netlist_definition import NetlistDefinition
 from circuits.cell import make_settings
@@ -24,6 +33,9 @@ PROCEDURES: dict[str, Callable[[Definition[Any], Runs], tuple[xr.Dataset, list[R
     "array_read": array_read.characterize,
     "array_write": array_write.characterize,
     "mtj_write": mtj_write.characterize,
+    "pair_read": pair_read.characterize,
+    "pcm_reset": pcm_reset.characterize,
+    "pcm_set": pcm_set.characterize,
     "synapse_read": synapse_read.characterize,
 }
 
@@ -66,12 +78,12 @@ def _characterize(definition: Definition[Any], engine: Runs) -> tuple[xr.Dataset
 def _lineage(definition: Definition[Any], data: xr.Dataset, ran: list[Ran]) -> dict[str, Any]:
     """What the values came from: settings, every deck and model by digest, device parameters with sources."""
     cell = definition.cell
-    parameters = read_parameter_set(netlists_folder() / "devices" / f"{cell.mtj}.lib")
+    parameters = read_parameter_set(netlists_folder() / cell.parameter_set)
     decks = [each.unit.deck for each in ran]
     lineage: dict[str, Any] = {
         "procedure": definition.procedure,
         "size": definition.size,
-        "samples": int(data["n_samples"].max("t_pulse").sum()) if "n_samples" in data else 0,
+        "samples": _samples(data),
         "cell": asdict(cell),
         "sweep": dict(definition.sweep),
         "decks": dict(sorted({(deck.digest, deck.name) for deck in decks})),
@@ -89,6 +101,13 @@ def _lineage(definition: Definition[Any], data: xr.Dataset, ran: list[Ran]) -> d
     if aids := [{"at": _at(each), "aid": each.outcome.aid} for each in ran if each.outcome.aid is not None]:
         lineage["aids"] = aids
     return lineage
+
+
+def _samples(data: xr.Dataset) -> int:
+    """How many stochastic devices were simulated."""
+    if "n_devices" in data:
+        return int(data["n_devices"].sum())
+    return int(data["n_samples"].max("t_pulse").sum()) if "n_samples" in data else 0
 
 
 def _at(ran: Ran) -> dict[str, float | str]:

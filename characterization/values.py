@@ -45,6 +45,17 @@ def number(name: str, value: object) -> float:
     return _finite(name, value)
 
 
+def whole(name: str, value: object, *, least: int = 1) -> int:
+    """A whole number of a sweep, no smaller than ``least``.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise DefinitionError(f"{name} = {value!r} should be a whole number of at least {least}.")
+    return value
+
+
 def is_number(value: object) -> bool:
     """Whether a TOML value is a number, ``true`` being none."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -23,6 +23,7 @@ from characterization.definition import Definition, axis
 from characterization.mtj_write import DEVICES_PER_DECK
 from characterization.netlist import Units
 from characterization.netlist_definition import NetlistDefinition
+from characterization.pcm_set import DEVICES_PER_DECK as PCM_DEVICES_PER_DECK
 from characterization.run import definition_of, make_table
 from circuits.cell import DIRECTIONS
 from circuits.mtj_branch import GROUPS
@@ -534,9 +535,47 @@ def _array_write_parts(
         )
 
 
+def _whole_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
+    """The whole table, of which every value comes from all devices."""
+    yield _part(
+        table,
+        definition,
+        points,
+        simulations=len(table.lineage["decks"]),
+        devices=table.lineage["samples"],
+    )
+
+
+def _reset_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
+    """One table of the points' conductances."""
+    sweep = definition.sweep
+    g = sorted({float(point["g"]) for point in points})
+    yield _part(
+        table,
+        replace(definition, sweep={**sweep, "g": g}),
+        points,
+        simulations=1 + len(g) * math.ceil(sweep["devices"] / PCM_DEVICES_PER_DECK),
+        devices=len(g) * sweep["devices"],
+    )
+
+
+def _pair_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
+    """A table for each age and input, of all pairs: they share decks, and so time steps."""
+    sweep = definition.sweep
+    for age, t_in in dict.fromkeys((point["age"], point["t_in"]) for point in points):
+        these = [point for point in points if (point["age"], point["t_in"]) == (age, t_in)]
+        g = sorted({*axis("g_pair", sweep["g_pair"]), *(float(point["g"]) for point in these)})
+        narrow = replace(definition, sweep={**sweep, "g": g, "t_in": [t_in], "age": [age]})
+        # Two states, the single cells; of either polarity steady currents, two pulses and the noise.
+        yield _part(table, narrow, these, simulations=3 + 2 * (3 + len(g)))
+
+
 _NARROWED: Mapping[str, Callable[[LookupTable, Definition[Any], Sequence[Point]], Iterator[Part]]] = {
     "synapse_read": _read_parts,
     "mtj_write": _write_parts,
     "array_read": _array_read_parts,
     "array_write": _array_write_parts,
+    "pcm_set": _whole_parts,
+    "pcm_reset": _reset_parts,
+    "pair_read": _pair_parts,
 }

@@ -52,6 +52,11 @@ class Cell:
         return {"w_n": self.w_n, "w_p": self.w_p, "l_gate": self.l_gate}
 
     @property
+    def parameter_set(self) -> str:
+        """The MTJ's parameter set, a file in ``netlists``."""
+        return f"devices/{self.mtj}.lib"
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files in ``netlists`` that the cell's decks are made from."""
         devices = f"devices/{self.mtj}.lib", f"transistors/{self.card}.lib"

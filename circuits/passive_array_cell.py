@@ -39,6 +39,11 @@ class ArrayCell:
     temperature: float = 300.15
 
     @property
+    def parameter_set(self) -> str:
+        """The MTJ's parameter set, a file in ``netlists``."""
+        return f"devices/{self.mtj}.lib"
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files in ``netlists`` that the array's decks are made from."""
         return (f"devices/{self.mtj}.lib", "array_cell.lib", "cells.lib", "devices/stt_mtj.va")

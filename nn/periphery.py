@@ -23,12 +23,23 @@ class CitedEnergy:
 _ADC = Source("Murmann ADC survey, optimistic envelope, fit of Accelergy's hwcomponents-adc, 45 nm")
 _HOROWITZ = Source("Horowitz, ISSCC 2014, 45 nm, 0.9 V")
 
+ADC_8_BIT = CitedEnergy(3.25e-12, _ADC)
 ADC_6_BIT = CitedEnergy(2.0e-12, _ADC)
 ADC_4_BIT = CitedEnergy(1.75e-12, _ADC)
 ADD_INT32 = CitedEnergy(0.1e-12, _HOROWITZ)
 MULTIPLY_INT32 = CitedEnergy(3.1e-12, _HOROWITZ)
 ADD_FP32 = CitedEnergy(0.9e-12, _HOROWITZ)
 MULTIPLY_FP32 = CitedEnergy(3.7e-12, _HOROWITZ)
+ADD_FP16 = CitedEnergy(0.4e-12, _HOROWITZ)
+MULTIPLY_FP16 = CitedEnergy(1.1e-12, _HOROWITZ)
+ADD_INT8 = CitedEnergy(0.03e-12, _HOROWITZ)
+MULTIPLY_INT8 = CitedEnergy(0.2e-12, _HOROWITZ)
+
+# Of a word of 32 bits, half of the figure's 64: static memories by size, and the lower end of DRAM.
+MEMORY_8_KB = CitedEnergy(5e-12, _HOROWITZ)
+MEMORY_32_KB = CitedEnergy(10e-12, _HOROWITZ)
+MEMORY_1_MB = CitedEnergy(50e-12, _HOROWITZ)
+MEMORY_DRAM = CitedEnergy(650e-12, _HOROWITZ)
 
 ADAM_MULTIPLICATIONS = 6
 ADAM_ADDITIONS = 3

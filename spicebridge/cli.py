@@ -362,7 +362,7 @@ def verify(
 @click.argument("experiment")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
 @click.option("--seeds", help="Seeds instead of the experiment's, as 1,2,3.")
-@click.option("--arms", help="Networks to train, of table,ideal,float; all if not given.")
+@click.option("--arms", help="Networks to train, as table,float; all of the experiment's if not given.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--allow-holes", is_flag=True, help="Train on tables of which some simulations failed.")
 @click.option("--reference", is_flag=True, help="Write the tracked reference record.")
@@ -378,7 +378,8 @@ def train(
     """Train an experiment's networks on its tables; a run that was stopped goes on where it was.
 
     EXPERIMENT is one that comes with the project (see: spicebridge list) or a TOML file of your own. Its arms
-    are the network on the tables, the same rule with an ideal tanh, and the floating-point baseline.
+    are the network on the tables (table), the same rule with ideal devices (ideal), the floating-point
+    baseline (float), and for PCM pairs one effect off at a time (without_chi and so on).
 
     Example: spicebridge train digits_ternary_mtj --seeds 1,2
     """
@@ -392,7 +393,7 @@ def train(
     if seeds is not None:
         overrides["seeds"] = seed_list(seeds)
     chosen = load_study(experiment, overrides=overrides)
-    tables = {name: find_table(name) for name in (chosen.tables.write, chosen.tables.read)}
+    tables = {name: find_table(name) for name in chosen.tables.names}
     for name, table in tables.items():
         if changed := changed_netlists(table, netlists_folder()):
             click.echo(
@@ -418,8 +419,8 @@ def train(
     saturation = record.get("device", {}).get("saturation")
     if saturation is not None and saturation < SATURATED:
         click.echo(
-            f"Note: the longest pulse of {chosen.tables.write} switches with P = {saturation:.4f} only, so "
-            "that whole weight steps can fail. A longer t_max in the table mends it.",
+            f"Note: the longest pulse of {chosen.tables.names[0]} switches with P = {saturation:.4f} only, "
+            "so that whole weight steps can fail. A longer t_max in the table mends it.",
             err=True,
         )
     click.echo(headline_text(record))
@@ -451,7 +452,7 @@ def report(run: str, as_json: bool) -> None:
         print_json(summary(record))
         return
     tables = tables_by_digest()
-    written = tables.get(record["tables"][0]["digest"]) if "device" in record else None
+    written = tables.get(record["tables"][0]["digest"]) if "v_write" in record.get("device", {}) else None
     definition = definition_of(written) if written else None
     example = (
         example_write(definition.cell, v_write=record["device"]["v_write"])

@@ -73,6 +73,17 @@ def chain(record: Mapping[str, Any], tables: Mapping[str, LookupTable], netlists
                 (run, *(links[digest] for digest in stamped if digest in links)),
             )
         )
+    if record.get("energy"):
+        lines = record["energy"]["ledgers"]["training"]
+        stamped = dict.fromkeys(entry["source"]["digest"] for entry in lines)
+        figures.append(
+            Link(
+                "figure",
+                f"{record['energy']['per_image']['total']:.4g} J a training image",
+                (f"{len(lines)} ledger entries, stamped with these tables or with citations",),
+                (run, *(links[digest] for digest in stamped if digest in links)),
+            )
+        )
     return tuple(figures)
 
 

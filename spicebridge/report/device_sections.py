@@ -37,9 +37,10 @@ CELL_UNITS = {
 }
 
 
-def missing_tables(record: Record, tables: Mapping[str, LookupTable]) -> Html | None:
+def missing_tables(record: Record, tables: Sequence[LookupTable]) -> Html | None:
     """Which tables of the record are not at hand, said plainly."""
-    gone = [each for each in record.get("tables", ()) if each["digest"] not in tables]
+    here = {each.digest for each in tables}
+    gone = [each for each in record.get("tables", ()) if each["digest"] not in here]
     if not gone:
         return None
     items = (

@@ -1,43 +1,104 @@
-"""Which report a record gets: that of networks in training, or that of a study of passive arrays."""
+"""Which report a record gets: of networks in training, of passive arrays, or of mixed-precision training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from spicebridge.lineage import Link
-from spicebridge.report import page, study_page, study_summary, study_text, text
+from spicebridge.report import (
+    device_sections,
+    mixed_page,
+    mixed_summary,
+    mixed_text,
+    page,
+    study_page,
+    study_summary,
+    study_text,
+    text,
+)
 from spicebridge.report import summary as network_summary
+from spicebridge.report.markup import Html
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable
 
 Record = Mapping[str, Any]
+Sections = Iterable[Html | None]
 
 
-def is_array_study(record: Record) -> bool:
-    """Whether a record is of a study of passive arrays."""
-    return record.get("study") == "passive_array"
+@dataclass(frozen=True)
+class Kind:
+    """How records of one kind are told.
+
+    Attributes:
+        summary: the headline figures as JSON-like values.
+        text_report: the figures as aligned text.
+        headline_text: the headline figures in two lines.
+        sections: the page's, from the record, its summary, the tables at hand and a write pulse.
+    """
+
+    summary: Callable[[Record], dict[str, Any]]
+    text_report: Callable[[Record], str]
+    headline_text: Callable[[Record], str]
+    sections: Callable[[Record, Record, Sequence[LookupTable], Waveforms | None], Sections]
+
+
+NETWORK = Kind(network_summary.summary, text.text_report, text.headline_text, page.network_sections)
+STUDIES = {
+    "passive_array": Kind(
+        study_summary.summary,
+        study_text.text_report,
+        study_text.headline_text,
+        lambda record, said, tables, _: study_page.array_sections(record, said, tables),
+    ),
+    "mixed_precision": Kind(
+        mixed_summary.summary,
+        mixed_text.text_report,
+        mixed_text.headline_text,
+        lambda record, said, tables, _: mixed_page.mixed_sections_of(record, said, tables),
+    ),
+}
+"""By a record's ``study``; a record without one is of networks in training."""
+
+
+def kind_of(record: Record) -> Kind:
+    """The kind a record is of."""
+    return STUDIES.get(str(record.get("study")), NETWORK)
 
 
 def summary(record: Record) -> dict[str, Any]:
     """A record's headline figures as JSON-like values."""
-    return study_summary.summary(record) if is_array_study(record) else network_summary.summary(record)
+    return kind_of(record).summary(record)
 
 
 def text_report(record: Record) -> str:
     """A record's figures as aligned text."""
-    return study_text.text_report(record) if is_array_study(record) else text.text_report(record)
+    return kind_of(record).text_report(record)
 
 
 def headline_text(record: Record) -> str:
     """A record's headline figures in two lines."""
-    return study_text.headline_text(record) if is_array_study(record) else text.headline_text(record)
+    return kind_of(record).headline_text(record)
 
 
 def html_report(
     record: Record, *, tables: Mapping[str, LookupTable], chain: Sequence[Link], write: Waveforms | None
 ) -> str:
-    """A record's page; ``write`` is one write pulse of a network's synapse, if it was simulated."""
-    if is_array_study(record):
-        return study_page.html_report(record, tables=tables, chain=chain)
-    return page.html_report(record, tables=tables, chain=chain, write=write)
+    """A record's report as an HTML document.
+
+    Args:
+        record: as ``record.json`` holds it.
+        tables: the tables at hand by digest; those the record names and that are missing are said to be.
+        chain: the lineage of the headline figures.
+        write: one write pulse of a network's synapse, if it was simulated.
+    """
+    kind = kind_of(record)
+    said = kind.summary(record)
+    named = [tables[each["digest"]] for each in said["tables"] if each["digest"] in tables]
+    parts = [
+        *kind.sections(record, said, named, write),
+        device_sections.parameters(named),
+        device_sections.lineage(chain),
+    ]
+    return page.document(f"{said['experiment']}: spicebridge report", parts)

@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from spicebridge.lineage import Link
 from spicebridge.report import device_sections, sections
 from spicebridge.report.markup import Html, join, tag
 from spicebridge.report.stylesheet import STYLESHEET
-from spicebridge.report.summary import summary
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable
 
 
-def html_report(
+def network_sections(
     record: Mapping[str, Any],
-    *,
-    tables: Mapping[str, LookupTable],
-    chain: Sequence[Link],
+    said: Mapping[str, Any],
+    tables: Sequence[LookupTable],
     write: Waveforms | None,
-) -> str:
-    """A run's report as an HTML document.
+) -> Iterator[Html | None]:
+    """What the page of a network in training shows, in order.
 
     Args:
         record: as ``record.json`` holds it; arms and figures it lacks are said to be missing.
-        tables: the tables at hand by digest; those the record names and that are missing are said to be.
-        chain: the lineage of the headline figures.
+        said: its summary.
+        tables: those of its tables that are at hand.
         write: one write pulse, if it was simulated.
     """
-    said = summary(record)
-    named = [tables[each["digest"]] for each in said["tables"] if each["digest"] in tables]
-    return document(
-        f"{said['experiment']}: spicebridge report",
-        [
-            sections.header(said),
-            device_sections.missing_tables(record, tables),
-            sections.headline(said),
-            sections.accuracy(record, said),
-            sections.energy(record, said),
-            sections.differences(said),
-            device_sections.writing(record, named, write),
-            device_sections.reading(record, named),
-            device_sections.parameters(named),
-            device_sections.lineage(chain),
-        ],
-    )
+    yield sections.header(said)
+    yield device_sections.missing_tables(record, tables)
+    yield sections.headline(said)
+    yield sections.accuracy(record, said)
+    yield sections.energy(record, said)
+    yield sections.differences(said)
+    yield device_sections.writing(record, tables, write)
+    yield device_sections.reading(record, tables)
 
 
 def document(title: str, parts: Iterable[Html | None]) -> str:

@@ -59,6 +59,11 @@ def percent(value: float | None, spread: float | None = None) -> str:
     return f"{value:.2f} %" if spread is None else f"{value:.2f} ± {spread:.2f} %"
 
 
+def times(ratio: float) -> str:
+    """A ratio of two energies, with three significant digits: ``173×``."""
+    return f"{_significant(ratio, 3)}×"
+
+
 def count(value: float) -> str:
     """A whole number with its thousands apart."""
     return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spicebridge.lineage import Link
 from spicebridge.report import device_sections, sections, study_sections
-from spicebridge.report.page import document
-from spicebridge.report.study_summary import summary
+from spicebridge.report.markup import Html
 from spicebridge.table import LookupTable
 
 
-def html_report(
-    record: Mapping[str, Any], *, tables: Mapping[str, LookupTable], chain: Sequence[Link]
-) -> str:
-    """A study's report as an HTML document.
+def array_sections(
+    record: Mapping[str, Any], said: Mapping[str, Any], tables: Sequence[LookupTable]
+) -> Iterator[Html | None]:
+    """What the page of a study shows, in order.
 
     Args:
         record: as ``record.json`` holds it.
-        tables: the tables at hand by digest; those the record names and that are missing are said to be.
-        chain: the lineage of the headline figures.
+        said: its summary.
+        tables: those of its tables that are at hand.
     """
-    said = summary(record)
-    named = [tables[each["digest"]] for each in said["tables"] if each["digest"] in tables]
-    return document(
-        f"{said['experiment']}: spicebridge report",
-        [
-            study_sections.header(said),
-            device_sections.missing_tables(record, tables),
-            study_sections.headline(said),
-            study_sections.accuracy(record, said),
-            study_sections.fidelity(record, said),
-            study_sections.variants(record, said),
-            study_sections.array(record, said, named),
-            study_sections.energy(record, said),
-            sections.differences(said),
-            device_sections.parameters(named),
-            device_sections.lineage(chain),
-        ],
-    )
+    yield study_sections.header(said)
+    yield device_sections.missing_tables(record, tables)
+    yield study_sections.headline(said)
+    yield study_sections.accuracy(record, said)
+    yield study_sections.fidelity(record, said)
+    yield study_sections.variants(record, said)
+    yield study_sections.array(record, said, tables)
+    yield study_sections.energy(record, said)
+    yield sections.differences(said)

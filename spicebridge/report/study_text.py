@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from spicebridge.report.lines import WIDTH, closing, columns, title
 from spicebridge.report.quantity import si, tops
 from spicebridge.report.study_summary import STAGES, summary
-from spicebridge.report.summary import table_size
-from spicebridge.report.text import WIDTH, bulleted
 
 Record = Mapping[str, Any]
 
@@ -18,7 +17,7 @@ def text_report(record: Record) -> str:
     """A study's figures as aligned text, headline first, every number with its unit."""
     said = summary(record)
     lines = [
-        f"{said['experiment']}: {said['description']}" if said["description"] else said["experiment"],
+        title(said),
         f"{said['solutions']} solutions, {said['split']}",
         "",
         *columns(_headline(said)),
@@ -27,16 +26,7 @@ def text_report(record: Record) -> str:
         *columns([["", "fidelity", *STAGES.values()], *(_case(each) for each in said["cases"].values())]),
         "",
         *textwrap.wrap(said["finding"]["words"], WIDTH),
-        "",
-        "What differs from the paper",
-        *(line for each in said["differences"] for line in bulleted(each)),
-        "",
-        *textwrap.wrap(f"Paper: {said['paper']['source']}.", WIDTH),
-        "",
-        *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", WIDTH),
-        "",
-        "Tables",
-        *columns([[each["name"], table_size(each), each["digest"]] for each in said["tables"]]),
+        *closing(said),
     ]
     return "\n".join(lines) + "\n"
 
@@ -82,13 +72,4 @@ def _case(case: Record) -> list[str]:
         case["about"],
         f"{100 * case['write_fidelity']:.2f} %",
         *(f"{case['stages'][stage]['median']:.1f} / {case['stages'][stage]['mean']:.1f}" for stage in STAGES),
-    ]
-
-
-def columns(rows: list[list[str]]) -> list[str]:
-    """Rows of cells as aligned lines."""
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  " + "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
     ]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from spicebridge.report.lines import closing, columns, title
 from spicebridge.report.paper import DATA_NAMES
 from spicebridge.report.quantity import MISSING, chance, claimed, count, listed, percent, si, tops
-from spicebridge.report.summary import ARMS, half_selected_name, summary, table_size
+from spicebridge.report.summary import ARMS, half_selected_name, summary
 
-WIDTH = 96
 Row = tuple[str, str, str]
 
 
 def text_report(record: Mapping[str, Any]) -> str:
     """A run's figures as aligned text, headline first, every number with its unit."""
     said = summary(record)
-    lines = [f"{said['experiment']}: {said['description']}" if said["description"] else said["experiment"]]
+    lines = [title(said)]
     if said["split"]:
         lines.append(f"{said['split']}; training seeds {listed(said['seeds'])}")
     if said["evaluated_on"] not in (None, "test"):
@@ -28,17 +27,9 @@ def text_report(record: Mapping[str, Any]) -> str:
         *_feedforward(said),
         *_update(said),
     ]
-    lines += ["", *_aligned(rows)]
+    lines += ["", *columns(rows)]
     lines += ["", "± is the standard deviation over training seeds on one split."] if _spread(said) else []
-    if said["differences"]:
-        lines += ["", "What differs from the paper"]
-        lines += [line for each in said["differences"] for line in bulleted(each)]
-        lines += ["", *textwrap.wrap(f"Paper: {said['paper']['source']}.", WIDTH)]
-    if said["absent"]:
-        lines += ["", *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", WIDTH)]
-    lines += ["", "Tables"]
-    lines += _aligned([(each["name"], table_size(each), each["digest"]) for each in said["tables"]])
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *closing(said)]) + "\n"
 
 
 def headline_text(record: Mapping[str, Any]) -> str:
@@ -110,19 +101,6 @@ def _update(said: Mapping[str, Any]) -> Iterator[Row]:
 
 def _claim(paper: Mapping[str, Any] | None, block: str) -> str:
     return claimed(paper[f"{block}_tops_per_watt"]) if paper else ""
-
-
-def _aligned(rows: list[Row]) -> list[str]:
-    if not rows:
-        return []
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    shown = [column for column in range(3) if widths[column]]
-    return ["  " + "   ".join(f"{row[n]:<{widths[n]}}" for n in shown).rstrip() for row in rows]
-
-
-def bulleted(sentence: str) -> list[str]:
-    """A sentence as an item of a list."""
-    return textwrap.wrap(sentence, WIDTH, initial_indent="  - ", subsequent_indent="    ")
 
 
 def _spread(said: Mapping[str, Any]) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing
 
 Array = np.ndarray[Any, Any]
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,19 @@ def load_state(path: Path, fingerprint: str) -> State | None:
     Raises:
         SpicebridgeError: the file is damaged.
     """
+    return load_kept(path, fingerprint, _state_from)
+
+
+def load_kept(
+    path: Path, fingerprint: str, make: Callable[[dict[str, Array], dict[str, Any]], Kept]
+) -> Kept | None:
+    """What ``make`` makes of the arrays kept at ``path`` and the JSON among them, ``rest``.
+
+    None where there is no file, or its ``rest`` has another fingerprint.
+
+    Raises:
+        SpicebridgeError: the file is damaged.
+    """
     if not path.exists():
         return None
     try:
@@ -103,7 +117,7 @@ def load_state(path: Path, fingerprint: str) -> State | None:
         rest = json.loads(str(arrays.pop("rest")))
         if rest["fingerprint"] != fingerprint:
             return None
-        return _state_from(arrays, rest)
+        return make(arrays, rest)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SpicebridgeError(
             f"checkpoint {path} is damaged ({type(error).__name__}: {error}). "
@@ -140,8 +154,8 @@ def _state_from(arrays: dict[str, Array], rest: dict[str, Any]) -> State:
             )
             for n in numbers
         ),
-        shuffle=_generator(rest["shuffle"]),
-        draws=_generator(rest["draws"]),
+        shuffle=generator_from(rest["shuffle"]),
+        draws=generator_from(rest["draws"]),
         counts=UpdateCounts(
             updates=rest["updates"],
             flips=rest["flips"],
@@ -170,7 +184,8 @@ def _adam_settings(adam: Adam) -> dict[str, Any]:
     return {"beta1": adam.beta1, "beta2": adam.beta2, "steps": adam.steps}
 
 
-def _generator(state: Any) -> np.random.Generator:
+def generator_from(state: Any) -> np.random.Generator:
+    """A generator as its bit generator's state, kept as JSON, has it."""
     bits = np.random.PCG64()
     bits.state = state
     return np.random.Generator(bits)

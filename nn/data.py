@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.arrays import Float32s, Labels, Levels
-from nn.mnist import load_mnist
+from nn.mnist import Parts, load_fashion_mnist, load_mnist
 from spicebridge.errors import SpicebridgeError
 
 
@@ -37,7 +37,7 @@ class Dataset:
     """Images as the array sees them.
 
     Attributes:
-        name: ``digits``, ``wine`` or ``mnist``.
+        name: one of ``LOADERS``.
         bits: bits an input is read in, one plane each.
         train_levels, test_levels: inputs, shape (images, inputs), whole numbers 0 .. 2**bits - 1.
         train_labels, test_labels: classes, shape (images,).
@@ -103,13 +103,26 @@ def _wine(_folder: Path | None) -> _Raw:
 
 
 def _mnist(folder: Path | None) -> _Raw:
-    train_images, train_labels, test_images, test_labels = load_mnist(folder)
+    return _with_own_split(load_mnist(folder))
+
+
+def _fashion_mnist(folder: Path | None) -> _Raw:
+    return _with_own_split(load_fashion_mnist(folder))
+
+
+def _with_own_split(parts: Parts) -> _Raw:
+    train_images, train_labels, test_images, test_labels = parts
     images = np.concatenate([train_images, test_images]).reshape(-1, 784)
     labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
     return _Raw(images, labels, 255.0, len(train_labels))
 
 
-LOADERS: dict[str, Callable[[Path | None], _Raw]] = {"digits": _digits, "wine": _wine, "mnist": _mnist}
+LOADERS: dict[str, Callable[[Path | None], _Raw]] = {
+    "digits": _digits,
+    "wine": _wine,
+    "mnist": _mnist,
+    "fashion_mnist": _fashion_mnist,
+}
 
 
 def load_dataset(
@@ -124,7 +137,7 @@ def load_dataset(
         split: sizes and seed. Digits and wine (scikit-learn) are drawn stratified by class.
         evaluate_on: ``test``, or ``validation`` to hold out part of the training images (as many as there are
             test images, a sixth at most) and leave the test images alone: settings are chosen on that.
-        folder: where ``mnist`` lies; see ``nn.mnist.load_mnist``.
+        folder: where the files of ``mnist`` and ``fashion_mnist`` lie; see ``nn.mnist.load_mnist``.
 
     Raises:
         SpicebridgeError: an unknown name, or a split the data set cannot give.

@@ -36,6 +36,11 @@ class TableNames:
     write: str = "mtj_write"
     read: str = "synapse_read"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.write, self.read)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:

@@ -1,4 +1,4 @@
-"""MNIST's four IDX files: found, fetched and checked."""
+"""The four IDX files of MNIST and of Fashion-MNIST: found, fetched and checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import struct
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,30 @@ MIRRORS = (
 )
 
 
-def load_mnist(
-    folder: Path | None = None, *, mirrors: Sequence[str] = MIRRORS
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """MNIST: training images (60000, 28, 28) and labels (60000,), test images (10000, 28, 28) and labels.
+FASHION_SHA256 = {
+    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+}
+FASHION_MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
+
+Parts = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+"""Training images (60000, 28, 28) and labels (60000,), test images (10000, 28, 28) and labels."""
+
+
+@dataclass(frozen=True)
+class _Published:
+    """Where a set's files are kept and had: its name, its folder, checksums by file, mirrors."""
+
+    title: str
+    folder: str
+    sha256: Mapping[str, str]
+    mirrors: Sequence[str]
+
+
+def load_mnist(folder: Path | None = None, *, mirrors: Sequence[str] = MIRRORS) -> Parts:
+    """MNIST.
 
     Args:
         folder: holds ``mnist/`` with the four files. Without it the folder is ``$SPICEBRIDGE_DATA``, else
@@ -42,9 +63,18 @@ def load_mnist(
     Raises:
         SpicebridgeError: a file is neither there nor to be had, or is not the published one.
     """
-    place = (folder or default_folder()) / "mnist"
+    return _load(_Published("MNIST", "mnist", SHA256, mirrors), folder)
+
+
+def load_fashion_mnist(folder: Path | None = None, *, mirrors: Sequence[str] = FASHION_MIRRORS) -> Parts:
+    """Fashion-MNIST, from ``fashion_mnist/`` in the folder; else as ``load_mnist``."""
+    return _load(_Published("Fashion-MNIST", "fashion_mnist", FASHION_SHA256, mirrors), folder)
+
+
+def _load(published: _Published, folder: Path | None) -> Parts:
+    place = (folder or default_folder()) / published.folder
     train_images, train_labels, test_images, test_labels = (
-        read_idx(_file(place, name, mirrors)) for name in SHA256
+        read_idx(_file(place, name, published)) for name in published.sha256
     )
     return train_images, train_labels, test_images, test_labels
 
@@ -74,23 +104,23 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         ) from error
 
 
-def _file(place: Path, name: str, mirrors: Sequence[str]) -> Path:
+def _file(place: Path, name: str, published: _Published) -> Path:
     path = place / name
     if not path.exists():
-        write_bytes(path, _fetch(name, place, mirrors))
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256[name]:
+        write_bytes(path, _fetch(name, place, published))
+    found, wanted = hashlib.sha256(path.read_bytes()).hexdigest(), published.sha256[name]
+    if found != wanted:
         raise SpicebridgeError(
-            f"{path} is not MNIST's published file: its SHA-256 is {found[:12]}..., expected "
-            f"{SHA256[name][:12]}.... Delete it; it will be fetched again, or copy it anew."
+            f"{path} is not {published.title}'s published file: its SHA-256 is {found[:12]}..., expected "
+            f"{wanted[:12]}.... Delete it; it will be fetched again, or copy it anew."
         )
     return path
 
 
-def _fetch(name: str, place: Path, mirrors: Sequence[str]) -> bytes:
+def _fetch(name: str, place: Path, published: _Published) -> bytes:
     """The file from the first mirror that has it, its checksum right."""
     said = []
-    for mirror in mirrors:
+    for mirror in published.mirrors:
         try:
             with urllib.request.urlopen(mirror + name, timeout=30) as answer:
                 data: bytes = answer.read()
@@ -98,12 +128,12 @@ def _fetch(name: str, place: Path, mirrors: Sequence[str]) -> bytes:
             said.append(f"{mirror}{name}: {error}")
             continue
         found = hashlib.sha256(data).hexdigest()
-        if found == SHA256[name]:
+        if found == published.sha256[name]:
             return data
         said.append(f"{mirror}{name}: not the published file (SHA-256 {found[:12]}...)")
     raise SpicebridgeError(
-        f"MNIST's {name} is not in {place} and could not be fetched:\n  "
+        f"{published.title}'s {name} is not in {place} and could not be fetched:\n  "
         + "\n  ".join(said)
-        + "\n  Go online, or copy MNIST's four .gz files into a folder named mnist and point "
-        "SPICEBRIDGE_DATA at the folder above it."
+        + f"\n  Go online, or copy {published.title}'s four .gz files into a folder named {published.folder} "
+        "and point SPICEBRIDGE_DATA at the folder above it."
     )

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from threadpoolctl import threadpool_limits
 
 from nn.arms import ARMS
 from nn.checkpoint import save_arrays
 from nn.data import Dataset, load_dataset
 from nn.experiment import Experiment
 from nn.loop import Job, Outcome, Progress, train_one
+from nn.pool import work_through
 from nn.record import digest_of, make_record
 from nn.synapse import SynapseDevice, compile_device
+from nn.tables import refuse_holes, refuse_missing
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
-from spicebridge.interrupts import interrupts_held
 from spicebridge.table import LookupTable
 
 CHECKPOINTS = "checkpoints"
 LAYOUT = 1  # of the checkpoints; a new number leaves older ones unused
-POLL = 0.2  # s, between looks at the workers' progress
+WORKER_DIED = (
+    "a training worker died (out of memory, or killed). What it had finished is kept: run the same "
+    "command again to continue, with fewer workers if memory was short."
+)
 
 
 def run(
@@ -74,13 +71,8 @@ def run(
             arms, data that cannot be had, or a worker that died.
     """
     started = time.perf_counter()
-    for name, table in tables.items():
-        if table.holes and not allow_holes:
-            raise SpicebridgeError(
-                f"table {name} has holes: {len(table.holes)} without a value, the first because of "
-                f"{table.holes[0]['why']!r}. Make it again (spicebridge characterize {name}), or train on "
-                "what there is with --allow-holes."
-            )
+    if not allow_holes:
+        refuse_holes(tables)
     device = device_for(experiment, tables)
     unknown = [arm for arm in arms if arm not in ARMS]
     if unknown or not arms:
@@ -94,11 +86,9 @@ def run(
     )
     jobs = [Job(experiment, arm, seed) for seed in (seeds or experiment.seeds) for arm in ARMS if arm in arms]
     tasks = [_task(job, device, dataset, folder) for job in jobs]
-    if workers > 1 and len(jobs) > 1:
-        outcomes = _in_processes(tasks, device, dataset, min(workers, len(jobs)), progress)
-    else:
-        with threadpool_limits(1):
-            outcomes = [_carry_out(task, device, dataset, progress) for task in tasks]
+    outcomes = work_through(
+        tasks, _carry_out, (device, dataset), workers=workers, report=progress, died=WORKER_DIED
+    )
     record = make_record(
         experiment,
         outcomes,
@@ -129,12 +119,7 @@ def device_for(experiment: Experiment, tables: Mapping[str, LookupTable]) -> Syn
     Raises:
         SpicebridgeError: a table it names is not among those given, or does not hold the point.
     """
-    missing = [name for name in (experiment.tables.write, experiment.tables.read) if name not in tables]
-    if missing:
-        raise SpicebridgeError(
-            f"experiment {experiment.name} reads the table {missing[0]}, which is not there. "
-            f"Make it with: spicebridge characterize {missing[0]}"
-        )
+    refuse_missing(experiment.name, experiment.tables.names, tables)
     return compile_device(
         tables[experiment.tables.write],
         tables[experiment.tables.read],
@@ -171,8 +156,9 @@ def _task(job: Job, device: SynapseDevice, dataset: Dataset, folder: Path) -> _T
 
 
 def _carry_out(
-    task: _Task, device: SynapseDevice, dataset: Dataset, progress: Callable[[Progress], None]
+    setting: tuple[SynapseDevice, Dataset], task: _Task, progress: Callable[[Progress], None]
 ) -> Outcome:
+    device, dataset = setting
     return train_one(
         task.job,
         device,
@@ -181,69 +167,3 @@ def _carry_out(
         fingerprint=task.fingerprint,
         report=progress,
     )
-
-
-def _in_processes(
-    tasks: Sequence[_Task],
-    device: SynapseDevice,
-    dataset: Dataset,
-    workers: int,
-    progress: Callable[[Progress], None],
-) -> list[Outcome]:
-    """The outcomes in the tasks' order, from spawned processes with one BLAS thread each."""
-    context = multiprocessing.get_context("spawn")
-    reports, stop = context.SimpleQueue(), context.Event()
-    executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(device, dataset, reports, stop)
-    )
-    try:
-        with interrupts_held():  # the first submission starts the processes
-            futures: list[Future[Outcome]] = [executor.submit(_in_worker, task) for task in tasks]
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
-            while not reports.empty():
-                progress(reports.get())
-            for future in done:
-                future.result()
-        return [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        raise SpicebridgeError(
-            "a training worker died (out of memory, or killed). What it had finished is kept: run the same "
-            "command again to continue, with fewer workers if memory was short."
-        ) from error
-    finally:
-        stop.set()  # after a failure, do not train the other networks to their end
-        executor.shutdown(cancel_futures=True)
-
-
-_worker: dict[str, Any] = {}
-
-
-class _StoppedError(Exception):
-    """The run has failed elsewhere; this network's checkpoint holds what it reached."""
-
-
-def _start_worker(device: SynapseDevice, dataset: Dataset, reports: Any, stop: Any) -> None:
-    threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-    def report(progress: Progress) -> None:
-        # Look before putting: once the run has failed nobody reads the reports, and a full pipe would block.
-        if stop.is_set():
-            raise _StoppedError
-        reports.put(progress)
-
-    _worker.update(device=device, dataset=dataset, report=report)
-
-
-def _end_with_parent() -> None:
-    """A pool's workers outlive a parent that is killed, and wait for ever: end when it ends."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _in_worker(task: _Task) -> Outcome:
-    return _carry_out(task, _worker["device"], _worker["dataset"], _worker["report"])

@@ -186,3 +186,18 @@ def test_mnist_is_the_published_one_and_keeps_its_own_split(data_folder: Path) -
     assert data.train_levels.max() == 15
     with pytest.raises(SpicebridgeError, match="publishers train on 60000"):
         load_dataset("mnist", bits=4, split=Split(train=60001, test=100, seed=0), folder=data_folder)
+
+
+def test_fashion_mnist_is_the_published_one_and_not_mnist(data_folder: Path) -> None:
+    split = Split(train=60000, test=10000, seed=0)
+    data = load_dataset("fashion_mnist", bits=8, split=split, folder=data_folder)
+    assert data.train_levels.shape == (60000, 784)
+    assert data.train_labels[:5].tolist() == [9, 0, 0, 3, 0]  # ankle boot, T-shirts, dress
+    assert np.bincount(data.test_labels).tolist() == [1000] * 10
+    assert data.train_levels.max() == 255
+
+
+def test_fashion_mnist_is_looked_for_in_its_own_folder(tmp_path: Path) -> None:
+    with pytest.raises(SpicebridgeError, match="Fashion-MNIST's train-images") as caught:
+        mnist.load_fashion_mnist(tmp_path, mirrors=["http://127.0.0.1:9/"])
+    assert "a folder named fashion_mnist" in str(caught.value)

@@ -33,7 +33,7 @@ def test_the_experiments_of_the_project_all_load() -> None:
         if isinstance(experiment, ArrayExperiment):
             continue
         assert experiment.evaluate_on == "test"
-        assert experiment_from(experiment.settings()) == experiment
+        assert load_study(name, overrides=experiment.settings()) == experiment
 
 
 def test_a_users_own_file_loads_by_its_path_and_is_named_after_it(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_overrides_reach_settings_and_sections_and_are_read_as_toml() -> None:
         ({"hidden": [16, "x"]}, "must be a list of whole numbers"),
         ({"v_write": "high"}, "v_write = 'high' must be a number"),
         ({"split": 3}, "split = 3 must be a section"),
-        ({"dataset": "digit"}, "is none of: digits, wine, mnist (did you mean 'digits'?)"),
+        ({"dataset": "digit"}, "is none of: digits, wine, mnist, fashion_mnist (did you mean 'digits'?)"),
         ({"encoding": "afine"}, "did you mean 'affine'"),
         ({"zero": "week"}, "did you mean 'weak'"),
         ({"evaluate_on": "train"}, "is none of: test, validation"),

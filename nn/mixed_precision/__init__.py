@@ -1,0 +1,1 @@
+"""Mixed-precision training: weights on differential PCM pairs, updates gathered in high precision."""

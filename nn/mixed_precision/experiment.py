@@ -1,0 +1,163 @@
+"""Mixed-precision training as a file: network, rates, how the devices are used and read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from nn.data import LOADERS, Split
+from nn.experiment import WIDEST_LAYER, checked_settings, nearest
+from spicebridge.errors import SpicebridgeError
+from spicebridge.settings import NAME_WORDS, is_name
+
+STUDY = "mixed_precision"
+MOST_IMAGES = 2**24  # in a training run: the times of programming are image numbers in float32
+
+
+@dataclass(frozen=True)
+class PairTables:
+    """The tables an experiment reads.
+
+    Attributes:
+        set: change of conductance and energy of a SET pulse.
+        reset: conductance after RESET, and its energy.
+        read: what a pair and one branch of it read, their noise and energy.
+    """
+
+    set: str = "pcm_set"
+    reset: str = "pcm_reset"
+    read: str = "pair_read"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.set, self.reset, self.read)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedExperiment:
+    """Training of a network on differential pairs of phase-change devices.
+
+    Attributes:
+        name: also the name of its run.
+        description: one line.
+        study: ``STUDY``, by which its file is told from those of other experiments.
+        dataset: one of ``nn.data.LOADERS``.
+        split: sizes and seed of the two parts.
+        evaluate_on: ``test``, or ``validation`` while settings are being chosen.
+        hidden: hidden layers' widths, sigmoid units.
+        batch: images an update.
+        epochs: passes over the training images.
+        seeds: one network each, in the arms ``table`` and ``float``.
+        ablation_seeds: how many of the seeds, from the first, the other arms get.
+        rate_start, rate_end: learning rate on the batch's mean gradient, falling exponentially.
+        g_scale: conductance difference of a weight of one (S).
+        initial_share: share of the pairs that one SET pulse starts off, on a device drawn at random.
+        image_time: time that a training image takes, by which devices age (s).
+        drift_reference: age at which a conductance is as the tables give it, for the arm without drift (s).
+        dac_bits, adc_bits: bits of inputs and of outputs; signed values have one of them for the sign.
+        adc_range_forward: outputs within +- this are converted, weight times full-width input.
+        adc_range_backward: the same of the transposed product, whose inputs are scaled to the largest.
+        v_read, t_read: read voltage (V), and width of the largest input (s).
+        refresh_interval: images between looks at every pair, when drift is followed too.
+        refresh_threshold, refresh_difference: a pair is refreshed when one of its devices reads more than the
+            first while they differ by less than the second (S).
+        refresh_pulses: SET pulses that a refreshed pair gets, at most.
+        energy_interval: read energy is taken from every batch of this number.
+        retention_ages: times after training at which the networks are read again (s).
+        tables: names of the tables.
+    """
+
+    name: str
+    description: str
+    dataset: str
+    split: Split
+    hidden: tuple[int, ...]
+    batch: int
+    epochs: int
+    seeds: tuple[int, ...]
+    study: str = STUDY
+    evaluate_on: str = "test"
+    ablation_seeds: int = 2
+    rate_start: float = 0.4
+    rate_end: float = 0.1
+    g_scale: float = 8e-6
+    initial_share: float = 0.1
+    image_time: float = 0.01
+    drift_reference: float = 38.6
+    dac_bits: int = 8
+    adc_bits: int = 8
+    adc_range_forward: float = 8.0
+    adc_range_backward: float = 2.0
+    v_read: float = 0.2
+    t_read: float = 1e-6
+    refresh_interval: int = 100
+    refresh_threshold: float = 8e-6
+    refresh_difference: float = 6e-6
+    refresh_pulses: int = 3
+    energy_interval: int = 500
+    retention_ages: tuple[float, ...] = (1.0, 3600.0, 86400.0, 2.6e6, 3.1e7)
+    tables: PairTables = PairTables()
+
+    @property
+    def unit(self) -> str:
+        """What its progress is counted in."""
+        return "epoch"
+
+    def settings(self) -> dict[str, Any]:
+        """Every field as JSON-like values."""
+        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return settings
+
+
+def mixed_experiment_from(settings: Mapping[str, Any], *, where: str) -> MixedExperiment:
+    """An experiment from JSON-like settings, checked.
+
+    Raises:
+        SpicebridgeError: an unknown or missing key, or a value of the wrong kind or out of range.
+    """
+    values = checked_settings(settings, MixedExperiment, where)
+    for name, kind in (("split", Split), ("tables", PairTables)):
+        if name in values:
+            values[name] = kind(**checked_settings(values[name], kind, f"{where}, section {name}"))
+    experiment = MixedExperiment(**values)
+    _check_ranges(experiment, where)
+    return experiment
+
+
+def _check_ranges(experiment: MixedExperiment, where: str) -> None:
+    def check(holds: bool, key: str, words: str) -> None:
+        if not holds:
+            raise SpicebridgeError(f"{where}: {key} = {getattr(experiment, key)!r} {words}.")
+
+    check(is_name(experiment.name), "name", NAME_WORDS)
+    check(experiment.study == STUDY, "study", f"is not {STUDY!r}")
+    for key, allowed in (("dataset", tuple(LOADERS)), ("evaluate_on", ("test", "validation"))):
+        value = getattr(experiment, key)
+        check(value in allowed, key, f"is none of: {', '.join(allowed)}{nearest(value, allowed)}")
+    for key in (
+        "batch", "epochs", "rate_start", "rate_end", "g_scale", "image_time", "drift_reference",
+        "adc_range_forward", "adc_range_backward", "v_read", "t_read", "refresh_interval",
+        "refresh_threshold", "refresh_difference", "refresh_pulses", "energy_interval", "ablation_seeds",
+    ):  # fmt: skip
+        value = getattr(experiment, key)
+        check(value > 0 and isfinite(value), key, "must be above zero")
+    check(0 < experiment.initial_share <= 1, "initial_share", "must lie in (0, 1]")
+    for key in ("dac_bits", "adc_bits"):
+        check(2 <= getattr(experiment, key) <= 8, key, "must lie in 2 .. 8")
+    hidden = experiment.hidden
+    fits = bool(hidden) and all(0 < width <= WIDEST_LAYER for width in hidden)
+    check(fits, "hidden", f"must hold widths of 1 to {WIDEST_LAYER:,}")
+    ages = experiment.retention_ages
+    check(all(age > 0 and isfinite(age) for age in ages), "retention_ages", "must be above zero")
+    if experiment.split.seed < 0:
+        raise SpicebridgeError(f"{where}: split.seed = {experiment.split.seed} must not be negative.")
+    seeds = experiment.seeds
+    different = bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
+    check(different, "seeds", "must be different and not negative")
+    fits = experiment.epochs * experiment.split.train < MOST_IMAGES
+    check(fits, "epochs", f"must not make more than {MOST_IMAGES:,} images in all")

@@ -33,7 +33,7 @@ class Counts:
             ones.
         set_energy: of all of them.
         refresh_set_pulses: those that refreshes sent.
-        outside_support: SET pulses at conductances where the table was not sampled.
+        outside_support: SET pulses whose nearest conductance in the table was not sampled.
         resets, reset_energy: devices RESET.
         refreshes: looks at the whole memory for pairs to refresh.
         refreshed_pairs: pairs programmed anew.

@@ -152,7 +152,8 @@ def set_once(
         counts.set_pulses = np.zeros(len(device.pulses.values), np.int64)
     counts.set_pulses += np.bincount(row, minlength=len(counts.set_pulses))
     counts.set_energy += float(found[:, 3].sum(dtype=np.float64))
-    counts.outside_support += int(np.count_nonzero(found[:, 2] < 1))
+    # Interpolated between grid points: below one half the nearer one was not sampled.
+    counts.outside_support += int(np.count_nonzero(found[:, 2] < 0.5))
 
 
 def set_many(

@@ -13,7 +13,7 @@ layer; a weight is one pair, two devices.
   pulse's own energy from table ``pcm_set``. ``refresh_set_pulses``: those of them that refreshes sent.
 - ``resets``: devices RESET. ``reset_energy_sum`` (J), from table ``pcm_reset``.
 - ``sampled_steps``: steps whose reads were taken. ``layers``: as above.
-- ``outside_support``: SET pulses at conductances where table ``pcm_set`` was not sampled for their number.
+- ``outside_support``: SET pulses whose nearest conductance in ``pcm_set`` was not sampled for their number.
 - ``refreshes``: times that the whole memory was looked at. ``refreshed_pairs``: pairs RESET and programmed
   anew. ``refresh_reads``: ``{"events": pairs read, "energy": J}``, each pair once a look at full width.
 - ``forward_reads``: ``{"layer1": {"events": ..., "energy": ...}, "layer2": ...}``; an event is one input

@@ -121,7 +121,7 @@ def load_kept(
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SpicebridgeError(
             f"checkpoint {path} is damaged ({type(error).__name__}: {error}). "
-            f"Delete it to start that network anew."
+            "Delete it to start that network anew, or all networks with --no-resume."
         ) from error
 
 

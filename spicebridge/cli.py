@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from concurrent.futures import Executor
@@ -365,6 +366,7 @@ def verify(
 @click.option("--arms", help="Networks to train, as table,float; all of the experiment's if not given.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--allow-holes", is_flag=True, help="Train on tables of which some simulations failed.")
+@click.option("--resume/--no-resume", default=True, help="Go on where a stopped run was, or begin anew.")
 @click.option("--reference", is_flag=True, help="Write the tracked reference record.")
 def train(
     experiment: str,
@@ -373,6 +375,7 @@ def train(
     arms: str | None,
     workers: int | None,
     allow_holes: bool,
+    resume: bool,
     reference: bool,
 ) -> None:
     """Train an experiment's networks on its tables; a run that was stopped goes on where it was.
@@ -384,6 +387,7 @@ def train(
     Example: spicebridge train digits_ternary_mtj --seeds 1,2
     """
     from nn.studies import load_study, run_study
+    from nn.train import CHECKPOINTS
     from spicebridge.catalog import find_table, run_folder
     from spicebridge.lineage import changed_netlists
     from spicebridge.project import netlists_folder, reference_folder
@@ -404,6 +408,8 @@ def train(
     names = None if arms is None else [arm.strip() for arm in arms.split(",")]
     with bar(chosen.name, chosen.unit) as show:
         folder = reference_folder() / "runs" / chosen.name if reference else run_folder(chosen.name)
+        if not resume:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         data = os.environ.get("SPICEBRIDGE_DATA")
         record = run_study(
             chosen,

@@ -691,6 +691,19 @@ def test_training_ends_with_its_figures_in_three_lines(chain: Path, results: Pat
     assert record["seeds"] == record["settings"]["seeds"] == [3, 4]
 
 
+def test_training_resumes_unless_it_is_told_not_to(chain: Path, results: Path) -> None:
+    shutil.copytree(chain / "tables", results / "tables")
+    kept = results / "runs" / "digits_ternary_mtj" / "checkpoints" / "table-1.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"not a checkpoint")
+    words = (*TRAIN, "--set", "epochs=1", "--arms", "table", "--seeds", "1")
+    outcome = call(*words, "--resume")
+    assert outcome.code == 1
+    assert f"checkpoint {kept} is damaged" in outcome.err.replace("\n", " ")
+    assert "--no-resume" in outcome.err
+    assert "accuracy on the tables" in done(*words, "--no-resume").out
+
+
 def test_training_again_gives_the_same_record_whatever_the_workers(
     chain: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,10 +200,14 @@ class _Found:
             self.failed.update(dict.fromkeys(points, outcome.failure.reason))
             return
         for place, point in enumerate(points):
+            missing = []
             for name, values in self.values.items():
-                value = outcome.values[name.lower()][place]
-                values[point] = value if np.isfinite(value) else np.nan
-            if missing := [name for name, values in self.values.items() if np.isnan(values[point])]:
+                value = float(outcome.values[name.lower()][place])
+                if math.isfinite(value):
+                    values[point] = value
+                else:
+                    missing.append(name)
+            if missing:
                 self.failed[point] = f".meas {', '.join(missing)} gave no value"
                 self.first_failure = self.first_failure or self.failed[point]
             if outcome.aid is not None:

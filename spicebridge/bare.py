@@ -29,6 +29,7 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import Failure
 from spicebridge.files import write_text
+from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms
 from spicebridge.sweep import Outcome, Progress, Unit
 
@@ -36,13 +37,12 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 _RESULT = re.compile(r"^(\w+)\s*=\s*(\S+)")
 # ngspice goes on after these and ends with status 0, but not with all that the deck says.
 _NOT_DONE = re.compile(
-    r"unrecognized parameter|unknown parameter|instance line, ignored|non-increasing pwl"
-    r"|simulation\(s\) aborted|no such command",
+    rf"{ALTERED}|instance line, ignored|{ABORTED}|no such command",
     re.IGNORECASE,
 )
 # The commands by which a trusted deck's .control block simulates.
 _SIMULATES = re.compile(r"^(?:run|tran|ac|dc|op|tf|noise|sens|pz|sp|disto)(?:\s|$)", re.IGNORECASE)
-_UNSOLVED = re.compile(r"timestep too small|singular matrix|no convergence|iteration limit", re.IGNORECASE)
+_UNSOLVED = re.compile(UNSOLVED, re.IGNORECASE)
 _LAST_WORDS = 12
 # ngspice's names of analyses, by a word of the plot's name; the first that fits.
 _ANALYSES = {
@@ -279,17 +279,23 @@ class _Programs:
         with self._lock:
             if self._stopped:
                 raise _error(deck, kept, "it was stopped", "")
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                cwd=folder,  # ngspice writes reports of odd cards, and reads a .spiceinit, where it runs
-                env=environment,
-                start_new_session=True,  # a group of its own, which can be killed with all that it started
-            )
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    cwd=folder,  # ngspice writes reports of odd cards, and reads a .spiceinit, where it runs
+                    env=environment,
+                    start_new_session=True,  # a group of its own, to be killed with all that it started
+                )
+            except OSError as error:
+                raise SpicebridgeError(
+                    f"{self.program} does not start: {error}. Check free memory and the limit on processes "
+                    "(ulimit -u), or install the package ngspice again."
+                ) from error
             self._running.add(process)
         try:
             said, complaints = process.communicate(timeout=self.time_limit)

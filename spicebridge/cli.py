@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +254,7 @@ def characterize(
     version = cluster_engine(executor) if executor else _engine_version()
     holes = 0
     for given, definition in zip(names, definitions, strict=True):
+        counted: Counter[str] = Counter()
         with sweep_bar(definition.name) as show:
             engine = Engine(
                 store=store_file(),
@@ -259,6 +262,7 @@ def characterize(
                 version=version,
                 progress=show,
                 executor=executor,
+                counts=partial(_count, counted),
             )
             table = make_table(definition, engine)
         if table.empty:
@@ -267,6 +271,7 @@ def characterize(
         path = tracked if reference else table_path(table.name)
         table.save(path)
         click.echo(table_text(table))
+        click.echo(f"This time: {counted['simulated']} simulated, {counted['stored']} from the store")
         click.echo(f"Written: {path}\n")
         made = [f"made from {given}"] if given.endswith(".toml") else []
         made += [f"made with {', '.join(settings)}"] if settings else []
@@ -284,6 +289,10 @@ def characterize(
             "a table has holes, named above; all else is in it and kept. The same command tries simulations "
             "that failed again; a .meas line without a result will have none again."
         )
+
+
+def _count(into: Counter[str], simulated: int, stored: int) -> None:
+    into.update(simulated=simulated, stored=stored)
 
 
 @main.command()

@@ -31,6 +31,8 @@ _MOST_DECKS = 200
 # Handfuls under way, before and after it is known how long a deck takes.
 _FIRST, _LATER = 32, 1024
 _DECKS_UNDER_WAY = 4000
+_LOOK_EVERY = 5.0  # s, for workers, while nothing ends
+_ALONE_LIMIT = 120.0  # s without one worker, after which the cluster is given up
 _ANSWERS_WITHIN = 10.0  # s, a scheduler
 _PROBE_LIMIT = 600.0  # s, as an engine's, so that the probe's process goes on to the sweep
 
@@ -106,7 +108,8 @@ def run_on_cluster(
     """Run decks through an executor and yield ``(position, answer)`` as they end; see ``Pool.run``.
 
     Raises:
-        ClusterError: a worker has another ngspice than ``engine``, or the cluster is gone.
+        ClusterError: a worker has another ngspice than ``engine``, the scheduler is gone, or every worker has
+            been for ``_ALONE_LIMIT``.
     """
     source = enumerate(tasks)
     flying: dict[Future[_Done], _Flight] = {}
@@ -124,7 +127,7 @@ def run_on_cluster(
                 launch(_Flight(tuple(position for position, _ in taken), tuple(task for _, task in taken)))
             if not flying:
                 return
-            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+            for future in _ended(executor, flying):
                 flight = flying.pop(future)
                 if future.cancelled():  # not by us
                     raise ClusterError(
@@ -148,6 +151,29 @@ def run_on_cluster(
     finally:
         for future in flying:
             future.cancel()
+
+
+def _ended(executor: Executor, flying: Iterable[Future[_Done]]) -> set[Future[_Done]]:
+    """The next handfuls to end, waited for as long as there is a worker to run them."""
+    alone_since: float | None = None
+    while not (ended := wait(flying, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED).done):
+        now = time.monotonic()
+        alone_since = (alone_since or now) if _workers(executor) == 0 else None
+        if alone_since is not None and now - alone_since > _ALONE_LIMIT:
+            raise ClusterError(
+                f"the cluster has had no workers for {_ALONE_LIMIT:.0f} s. What had finished is kept: start "
+                "some with 'dask worker ADDRESS --nthreads 1', and the same command goes on from there."
+            )
+    return ended
+
+
+def _workers(executor: Executor) -> int | None:
+    """The cluster's workers just now; None where the executor is not Dask's, or nobody answers."""
+    client = getattr(executor, "_client", None)
+    try:
+        return None if client is None else len(client.nthreads())
+    except OSError:  # the scheduler is gone, and Dask is about to cancel what is under way
+        return None
 
 
 def supervise(handful: _Handful, time_limit: float, engine: str | None) -> _Done:

@@ -28,7 +28,7 @@ from spicebridge.workers import Answer, Defect, Ready, Task
 # ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
 RUNS_PER_WORKER = 5000
 MEMORY_PER_WORKER = 2**30  # bytes, after a deck was forgotten
-_ANSWER_EVERY = 0.02  # s: small decks' answers travel together
+_ANSWER_EVERY = 0.05  # s: small decks' answers travel together
 _WEIGH_EVERY = 1.0  # s
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 

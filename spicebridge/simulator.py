@@ -21,9 +21,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spicebridge.coarse_clock import use_coarse_clock
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.ngspice_library import find_ngspice_library
+from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED
 
 T = TypeVar("T")
 
@@ -31,28 +33,25 @@ T = TypeVar("T")
 # Names are padded to 20 characters, so that a longer one is followed by the sign at once.
 _MEASURE = re.compile(r"^([A-Za-z_]\w*)\s*=\s+([-+0-9.eE]+)(?:\s|$)")
 _FAILED_MEASURE = re.compile(r"^\.meas\w*\s+\w+\s+(\w+)\s.*failed!", re.IGNORECASE)
-# ngspice found no solution: what convergence aids are for (see convergence.py).
-_UNSOLVED = r"singular matrix|timestep too small|no convergence|iteration limit"
 # What ngspice says when a result must not be trusted although it goes on.
 _FATAL = (
     r"unrecognized parameter|unknown parameter|unknown subckt|no such (?:model|function)|could not find"
-    rf"|unable to find definition|can't find model|undefined parameter|{_UNSOLVED}"
-    r"|run simulation\(s\) aborted|simulation interrupted|^error\b|\berror:|fatal|floating point"
+    rf"|unable to find definition|can't find model|undefined parameter|{UNSOLVED}"
+    rf"|{ABORTED}|simulation interrupted|^error\b|\berror:|fatal|floating point"
 )
 # Harmless although it matches above: convergence aids at work, which ngspice announces as it tries them.
 _HARMLESS = re.compile(
     r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful)", re.IGNORECASE
 )
-# Never harmless, not even in a warning: the deck that ran is not the deck that was meant.
-_ALTERED = r"unrecognized parameter|unknown parameter|not a valid \w+ instance line|non-increasing pwl"
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(
     r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
     r"|error: ngspice\.dll cannot recover|error: ngspice did not)",
     re.IGNORECASE,
 )
+# What is altered is never harmless, not even in a warning.
 _IS_UNSOLVED, _IS_FATAL, _IS_ALTERED = (
-    re.compile(words, re.IGNORECASE) for words in (_UNSOLVED, _FATAL, _ALTERED)
+    re.compile(words, re.IGNORECASE) for words in (UNSOLVED, _FATAL, ALTERED)
 )
 # Of each of the phrases above a part: a log without any of them is looked at no further, and most are.
 _SUSPECT = (
@@ -150,7 +149,9 @@ class NgspiceSimulator:
         for name in ("PySpice", "PySpice.Spice.NgSpice.Shared"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         NgSpiceShared.LIBRARY_PATH = library
+        use_coarse_clock()
         log: list[str] = []
+        plots: list[tuple[bytes, bytes]] = []
 
         class Session(NgSpiceShared):  # type: ignore[misc]  # PySpice is untyped
             """PySpice's session with its judgement switched off: every line goes to our log."""
@@ -180,6 +181,16 @@ class NgspiceSimulator:
                 """The name of the plot that was made last."""
                 return ffi.string(self._ngspice_shared.ngSpice_CurPlot()).decode()
 
+            def announced(self) -> tuple[str, str]:
+                """Name and title of the plot that an analysis began last; empty if there is none."""
+                name, title = plots[-1] if plots else (b"", b"")
+                return name.decode(errors="replace"), title.decode(errors="replace")
+
+            def forget(self) -> None:
+                """Clear the log and the plots that analyses began."""
+                log.clear()
+                plots.clear()
+
             def vector_names(self, plot: str) -> list[str]:
                 names = self._ngspice_shared.ngSpice_AllVecs(plot.encode())
                 return self._convert_string_array(names)
@@ -197,6 +208,11 @@ class NgspiceSimulator:
             def _send_char(message: Any, _ngspice_id: int, _session: Any) -> int:
                 # "stdout ..." or "stderr ...": which of the two says nothing about how good a run was.
                 log.append(ffi.string(message).decode(errors="replace").partition(" ")[2])
+                return 0
+
+            @staticmethod
+            def _send_init_data(plot: Any, _ngspice_id: int, _session: Any) -> int:
+                plots.append((ffi.string(plot.name), ffi.string(plot.title)))
                 return 0
 
             @property
@@ -254,7 +270,7 @@ class NgspiceSimulator:
                 deck=deck,
                 log="",
             )
-        self._log.clear()
+        self._session.forget()
         for model in deck.models:
             self.load_model(model.library)
         try:
@@ -310,6 +326,9 @@ class NgspiceSimulator:
 
     def _made(self, deck: Deck) -> bool:
         """Whether the current plot is this deck's: its title is the deck's digest."""
+        # ngspice tells of a plot as an analysis begins it, so that most need not be asked for their title.
+        if self._session.announced() == (self._session.current_plot(), deck.digest):
+            return True
         return any(deck.digest in line for line in self._command("echo $curplottitle"))
 
     def _refuse_failure(self, deck: Deck) -> None:

@@ -26,6 +26,7 @@ from spicebridge.store import Store, Stored, Values
 from spicebridge.workers import Answer, Pool, Task
 
 Progress = Callable[[int, int, int], None]
+Counts = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Engine:
         progress: told (ended, total, failed) as units end.
         time_limit: seconds a deck may take.
         executor: where decks are run instead of on this machine's workers, such as a Dask cluster's.
+        counts: told (simulated, found in the store) of each sweep that came to its end.
     """
 
     store: Path
@@ -118,6 +120,7 @@ class Engine:
     progress: Progress | None = None
     time_limit: float = 600.0
     executor: Executor | None = None
+    counts: Counts | None = None
 
     def run(self, units: Sequence[Unit]) -> list[Outcome]:
         """The units' outcomes, in order."""
@@ -142,6 +145,8 @@ class Engine:
                     ended, failed = ended + 1, failed + (outcome.values is None)
                     yield index, outcome
                 self._report(ended, len(units), failed)
+            if self.counts is not None:
+                self.counts(len(pending.keys), pending.stored)
 
     def _report(self, ended: int, total: int, failed: int) -> None:
         if self.progress is not None:
@@ -164,6 +169,7 @@ class _Pending:
 
     def __init__(self, units: Sequence[Unit], store: Store, version: str) -> None:
         self.keys: list[str] = []  # of the tasks made so far
+        self.stored = 0  # units found in the store so far
         self._units = units
         self._store = store
         self._version = version
@@ -178,6 +184,7 @@ class _Pending:
             if key in self._running:
                 self._running[key].append(index)
             elif (stored := self._store.get(key)) is not None:
+                self.stored += 1
                 self._found.append((index, Outcome(stored.values, aid=stored.aid)))
             else:
                 self._running[key] = [index]

@@ -32,11 +32,15 @@ _ATTEMPTS = 2
 _START_LIMIT = 120.0  # s until a process must have begun
 _FALSE_STARTS = 5  # in a row, after which processes are not to be had
 # A worker holds tasks for about so long ahead, so that it never waits for its parent; small decks only.
-_AHEAD = 0.1  # s
-_MOST_AHEAD = 64
+_AHEAD = 0.25  # s
+_MOST_AHEAD = 128
 _BYTES_AHEAD = 64_000  # which a socket holds while the worker is not reading
-# Threads of BLAS and OpenMP in a worker only slow ngspice's clock readings.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Threads of BLAS and OpenMP in a worker only slow ngspice's clock readings. The GNU allocator keeps what a
+# deck's waveforms took for the next deck's, where it would give it back to the system each time.
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ class _Job:
     def told(self, answer: Answer) -> Answer:
         """The answer as the outside is to have it."""
         if answer.error is None:
-            return replace(answer, aid=aid_name(self.aids))
+            return replace(answer, aid=aid_name(self.aids)) if self.aids else answer
         if self.first is not None:
             return replace(answer, error=self.first)
         if isinstance(answer.error, _LostError):
@@ -337,12 +341,20 @@ class _Worker:
         return [(job, Answer(error=error)) for job in jobs]
 
     def _start(self) -> None:
-        ours, childs = socket.socketpair()
-        self.connection = Connection(ours.detach())
         path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)
-        with childs:
+        try:
+            self._process = self._started(path)
+        except OSError as error:
+            raise SpicebridgeError(
+                f"a worker process does not start: {error}. Check free memory and the limits on processes "
+                "and open files (ulimit -u, ulimit -n), or use fewer workers. What had finished is kept."
+            ) from error
+
+    def _started(self, path: str) -> subprocess.Popen[bytes]:
+        ours, childs = socket.socketpair()
+        with ours, childs:
             # A session of its own: Ctrl-C at the terminal is for the parent, which stops its workers.
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "spicebridge.runner", str(childs.fileno()), str(os.getpid())],
                 pass_fds=[childs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -350,3 +362,5 @@ class _Worker:
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
                 start_new_session=True,
             )
+            self.connection = Connection(ours.detach())
+        return process

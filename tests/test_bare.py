@@ -318,6 +318,18 @@ def test_a_program_that_is_not_ngspice_is_refused(tmp_path: Path, monkeypatch: p
 # The engine
 
 
+def test_a_program_that_the_system_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "ngspice"
+    program.write_bytes(b"\0 no program")
+    program.chmod(0o755)
+    monkeypatch.setattr(bare, "_CHECKOUT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        SpicebridgeError, match=r"ngspice does not start: .*Exec format error.*package ngspice"
+    ):
+        simulate_bare(deck(RC), folder=tmp_path)
+
+
 def test_units_run_in_order_whoever_ends_first_and_a_failure_costs_only_itself(tmp_path: Path) -> None:
     units = [unit(1000.0), unit(1500.0, more="x1 out 0 nosuch"), unit(2000.0), unit(3000.0)]
     told: list[tuple[int, int, int]] = []

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -332,3 +333,21 @@ def test_decks_of_machines_that_are_lost_again_and_again_are_holes_not_a_hang(tm
     path = written(tmp_path, rc_cir=RC, mine_toml=SWEEP)
     with pytest.raises(SpicebridgeError, match=r"(?s)not one of 3 points.*the cluster lost mine"):
         table_from(path, there(tmp_path, Foreign(), "ngspice-1"), **{"axes.rval.points": 3})
+
+
+def test_a_cluster_without_workers_is_given_up_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_LOOK_EVERY", 0.1)
+    monkeypatch.setattr(cluster, "_ALONE_LIMIT", 1.0)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0"
+    ) as running:
+        executor: Any = connect(running.scheduler_address)
+        running.scale(0)
+        while executor._client.nthreads():
+            time.sleep(0.05)
+        sweep = written(tmp_path, rc_cir=RC, mine_toml=SWEEP)
+        with pytest.raises(ClusterError, match=r"has had no workers for 1 s.*What had finished is kept"):
+            table_from(sweep, here(tmp_path, "ngspice-test", executor=executor))
+        executor._client.close()

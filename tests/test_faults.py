@@ -31,9 +31,12 @@ import pytest
 from characterization.definition import load_definition
 from characterization.run import make_table
 from spicebridge.cli import main
+from spicebridge.deck import make_deck
+from spicebridge.errors import SpicebridgeError
+from spicebridge.simulator import whole
 from spicebridge.sweep import Engine
 from spicebridge.table import LookupTable, load_table
-from spicebridge.workers import simulate
+from spicebridge.workers import Pool, Task, simulate
 
 RC = """charging
 .param rval=1k
@@ -308,6 +311,17 @@ def test_processes_that_never_start_are_one_message(
     (broken / "sitecustomize.py").write_text("import os\nos._exit(7)\n")
     monkeypatch.syspath_prepend(str(broken))
     assert_plain(here(small_sweep, capsys), r"worker processes do not start: .* status 7, \d times")
+
+
+def test_a_process_that_the_system_refuses_is_told() -> None:
+    task = Task(make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=Path(), name="one"), whole)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(SpicebridgeError, match=r"a worker process does not start: .*Too many open files"):
+            next(Pool(workers=1).run([task]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # Decks that crash or hang ngspice

@@ -89,12 +89,17 @@ def test_a_finished_unit_is_never_simulated_twice(tmp_path: Path) -> None:
     first = values(engine(tmp_path).run(units))
     before = stored(tmp_path)
     told: list[tuple[int, int, int]] = []
-    again = values(engine(tmp_path, progress=lambda *counts: told.append(counts)).run([*units, unit(3000)]))
+    came: list[tuple[int, int]] = []
+    second = engine(
+        tmp_path, progress=lambda *counts: told.append(counts), counts=lambda *counts: came.append(counts)
+    )
+    again = values(second.run([*units, unit(3000)]))
     after = stored(tmp_path)
     assert first[0]["v"] == pytest.approx([1 - np.exp(-3)], rel=1e-3)
     assert [each["v"].tolist() for each in again[:2]] == [each["v"].tolist() for each in first]
     assert before.items() < after.items()
     assert len(after) == 3
+    assert came == [(1, 2)]
     assert told[0] == (0, 3, 0)
     assert told[-1] == (3, 3, 0)
 

@@ -2,9 +2,10 @@
 
 Many cells, each with draws of its own, are RESET and then get a train of SET pulses. Every pulse of every
 cell is a sample: the conductance before it, its number since the RESET, and the change. Regression over the
-conductance turns the samples of each pulse number into mean and spread of the change. As these are the true
-conditional ones, drawing pulse after pulse from the table gives back the cells' accumulation curve, whatever
-a cell remembers beside its conductance.
+conductance turns the samples of each pulse number into mean and spread of the change. As these are the
+conditional ones, normal draws from the table, pulse after pulse, nearly give back the cells' accumulation
+curve, whatever a cell remembers beside its conductance. Nearly: the change after RESET is skewed, so that the
+spread of normal draws, cut at the table's least conductance, is a tenth too small after the first pulse.
 """
 
 from __future__ import annotations

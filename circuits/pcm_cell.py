@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySpice.Spice.Netlist import Circuit
 
@@ -107,17 +108,25 @@ def new_circuit(cell: PcmCell) -> Circuit:
     """A PySpice circuit with the cell's models and subcircuits.
 
     Raises:
-        DeckError: no such parameter set.
+        DeckError: no such parameter set, or one of another model.
     """
     path = netlists_folder() / cell.parameter_set
-    if not path.is_file():
-        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.lib")))
-        raise DeckError(f"there is no {cell.parameter_set} in netlists. Known there: {known}.")
+    if not _is_pcm(path):
+        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.lib") if _is_pcm(each)))
+        raise DeckError(
+            f"device = {cell.device!r}: {path} is not there, or does not define '.model pcm pcm'. "
+            f"Known: {known}. For one of your own, put a changed copy beside these."
+        )
     circuit = Circuit("cell")
     circuit.raw_spice += f".include {cell.parameter_set}\n.include cells.lib\n.include pcm_cells.lib\n"
     # Without channel-length modulation: a saturated access transistor is the source of a pulse's current.
     circuit.raw_spice += f".model access nmos level=1 vto={cell.v_threshold!r} kp={cell.k_access!r}\n"
     return circuit
+
+
+def _is_pcm(path: Path) -> bool:
+    """Whether a file is a parameter set of the PCM model."""
+    return path.is_file() and ".model pcm pcm" in path.read_text(encoding="utf-8").lower()
 
 
 def add_level(circuit: Circuit, node: str, points: Points) -> None:

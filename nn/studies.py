@@ -36,6 +36,7 @@ class How:
         show: told of progress.
         data_folder: holds the data sets.
         allow_holes: whether tables may lack simulations that failed.
+        resume: whether a stopped run is gone on with; else begun anew.
         circumstances: put into the record as they are.
     """
 
@@ -45,6 +46,7 @@ class How:
     show: Show
     data_folder: Path | None
     allow_holes: bool
+    resume: bool
     circumstances: Mapping[str, Any]
 
 
@@ -73,6 +75,7 @@ def run_study(
     show: Show,
     data_folder: Path | None,
     allow_holes: bool,
+    resume: bool = True,
     circumstances: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Run an experiment of any kind, as the ``run`` of its own package does.
@@ -88,6 +91,7 @@ def run_study(
         show=show,
         data_folder=data_folder,
         allow_holes=allow_holes,
+        resume=resume,
         circumstances=circumstances,
     )
     return KINDS[getattr(chosen, "study", None)].run(chosen, tables, how)
@@ -132,6 +136,7 @@ def _run_ternary(chosen: Experiment, tables: Mapping[str, LookupTable], how: How
         progress=_epochs(how.show, len(names) * len(chosen.seeds) * chosen.epochs),
         data_folder=how.data_folder,
         allow_holes=how.allow_holes,
+        resume=how.resume,
         circumstances=how.circumstances,
     )
 
@@ -146,6 +151,7 @@ def _run_mixed(chosen: MixedExperiment, tables: Mapping[str, LookupTable], how: 
         progress=_epochs(how.show, len(mixed_precision.jobs_of(chosen, how.arms)) * chosen.epochs),
         data_folder=how.data_folder,
         allow_holes=how.allow_holes,
+        resume=how.resume,
         circumstances=how.circumstances,
     )
 

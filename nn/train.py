@@ -43,6 +43,7 @@ def run(
     progress: Callable[[Progress], None] = lambda _: None,
     data_folder: Path | None = None,
     allow_holes: bool = False,
+    resume: bool = True,
     circumstances: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train an experiment and write ``record.json`` and ``weights.npz`` into ``folder``.
@@ -61,6 +62,7 @@ def run(
         data_folder: holds ``mnist/``; see ``nn.mnist.load_mnist``.
         allow_holes: whether a table may lack simulations that failed. What is read is there all the same:
             reading a hole is an error.
+        resume: False to begin anew where a run was cut short.
         circumstances: put into the record as they are (command, git revision).
 
     Returns:
@@ -86,6 +88,8 @@ def run(
     )
     jobs = [Job(experiment, arm, seed) for seed in (seeds or experiment.seeds) for arm in ARMS if arm in arms]
     tasks = [_task(job, device, dataset, folder) for job in jobs]
+    if not resume:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     outcomes = work_through(
         tasks, _carry_out, (device, dataset), workers=workers, report=progress, died=WORKER_DIED
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections import Counter
@@ -396,7 +395,6 @@ def train(
     Example: spicebridge train digits_ternary_mtj --seeds 1,2
     """
     from nn.studies import load_study, run_study
-    from nn.train import CHECKPOINTS
     from spicebridge.catalog import find_table, run_folder
     from spicebridge.lineage import changed_netlists
     from spicebridge.project import netlists_folder, reference_folder
@@ -417,8 +415,6 @@ def train(
     names = None if arms is None else [arm.strip() for arm in arms.split(",")]
     with bar(chosen.name, chosen.unit) as show:
         folder = reference_folder() / "runs" / chosen.name if reference else run_folder(chosen.name)
-        if not resume:
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         data = os.environ.get("SPICEBRIDGE_DATA")
         record = run_study(
             chosen,
@@ -429,6 +425,7 @@ def train(
             show=show,
             data_folder=Path(data) if data else None,
             allow_holes=allow_holes,
+            resume=resume,
             circumstances={"command": " ".join(["spicebridge", *sys.argv[1:]]), "revision": revision()},
         )
     saturation = record.get("device", {}).get("saturation")

@@ -138,7 +138,7 @@ def read_table() -> LookupTable:
             "age": ("age", age, {"units": "s", "scale": "log"}),
         },
     )
-    return LookupTable(data=data, name="pair_read", lineage={"made by": "test"}, origin={})
+    return LookupTable(data=data, name="pair_read", lineage={"sweep": {"v_read": 0.2}}, origin={})
 
 
 def tables() -> dict[str, LookupTable]:

@@ -102,6 +102,9 @@ def test_tables_that_are_missing_or_do_not_fit_are_told(tmp_path: Path) -> None:
         ({"pcm_reset": None}, {}, "spicebridge characterize pcm_reset"),
         ({"pcm_set": given["pair_read"]}, {}, "lacks delta_g_mean"),
         ({}, {"t_read": 2e-6}, "longer than the inputs of table pair_read"),
+        ({}, {"t_read": 1e-12}, "shorter than the inputs of table pair_read"),
+        ({}, {"v_read": 0.1}, "v_read = 0.1 V, but table pair_read is of reads at 0.2 V"),
+        ({}, {"rate_start": 1e30}, "training diverges. Lower rate_start"),
         ({}, {"retention_ages": [1e9]}, "read up to 1e+09 s old"),
     ):
         chosen = {name: table for name, table in (given | changed).items() if table is not None}
@@ -109,7 +112,7 @@ def test_tables_that_are_missing_or_do_not_fit_are_told(tmp_path: Path) -> None:
             run(small(**settings), chosen, folder=tmp_path / "run")
     with pytest.raises(SpicebridgeError, match="arms are table, float"):
         run(small(), given, folder=tmp_path / "run", arms=["digital"])
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run" / "record.json").exists()
 
 
 def test_ablations_get_fewer_seeds() -> None:

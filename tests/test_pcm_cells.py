@@ -227,8 +227,9 @@ def test_settings_are_checked() -> None:
     for wrong in ({"rows": 1.5}, {"c_bit": 0}, {"device": "../pcm"}, {"mtj": "mtj_b"}):
         with pytest.raises(DeckError):
             make_settings(PcmCell, wrong)
-    with pytest.raises(DeckError, match=r"there is no devices/none\.lib in netlists.*pcm_90nm"):
-        write_deck(replace(CELL, device="none"), [Device(1, 0.0)], [SET])
+    for other in ("none", "mtj_b"):
+        with pytest.raises(DeckError, match=rf"device = '{other}': .*Known: pcm_90nm\."):
+            write_deck(replace(CELL, device=other), [Device(1, 0.0)], [SET])
 
 
 def test_reads_lie_between_the_events() -> None:

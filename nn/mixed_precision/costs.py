@@ -42,6 +42,8 @@ DIGITAL = dict.fromkeys(PHASES, ("arithmetic", "memory", "logic"))
 ABSENT = (
     "programming of the devices before training",
     "buffers of inputs, activations and errors, in either design",
+    "amplifiers that hold the read lines at ground, and what makes the word lines' level",
+    "lines of the transposed read: the backward pass is at the energies of the forward one's deck",
     "row and column decoders, select lines of unselected rows",
     "control and clock, in either design",
     "wire between the array, the converters and the digital unit",
@@ -71,8 +73,9 @@ def energy_block(
 
     Args:
         counts: what the training counted, as ``nn.mixed_precision.record`` lists it.
-        device: the operating point: ``t_read`` (s), and ``word_line_energy`` (J, opening a whole word line
-            once) where the tables give it.
+        device: the operating point: ``t_read`` (s), and where the tables give them ``word_line_energy`` (J,
+            opening a whole word line once for a pulse) and ``pair_word_line_energy`` (J, a pair's share of
+            the line in a read).
         layers: inputs (the biases' constant one included) and outputs of each layer.
         sources: the tables of SET, RESET and read, in this order, to stamp energies with.
 
@@ -146,13 +149,20 @@ def training_ledger(
     ledger = EnergyLedger()
     _, _, reading = sources
     images, time = int(counts["images"]), values["t_read"] / device["t_read"]
+    opened = device.get("pair_word_line_energy") or 0.0
     for phase in ("forward", "backward"):
         for layer, read in counts[f"{phase}_reads"].items():
-            events, action = round(read["events"]), f"input pulses at pairs, {layer}"
-            ledger.add(f"{phase} array", action, events=events, joules=time * read["energy"], source=reading)
+            rows, columns = layers[int(layer.removeprefix("layer")) - 1]
+            events, lines = round(read["events"]), rows * columns * images
+            pulses = time * (read["energy"] - read["events"] * opened)
+            name = f"{phase} array"
+            ledger.add(name, f"input pulses at pairs, {layer}", events=events, joules=pulses, source=reading)
+            # A word line crosses all inputs of an output: pairs whose input is zero are opened too.
+            if opened:
+                book(ledger, name, f"word lines, pairs of {layer}", lines, opened, reading)
         _book_converters(ledger, phase, layers, values, images=images)
     book_neurons(ledger, layers, values, images=images)
-    _book_pulses(ledger, counts, values, time=time, sources=sources)
+    _book_pulses(ledger, counts, values, time=time, opened=opened, sources=sources)
     _book_word_lines(ledger, counts, values, device, set_=sources[0])
     _book_chi(ledger, layers, values, images=images)
     return ledger
@@ -172,7 +182,13 @@ def _book_converters(
 
 
 def _book_pulses(
-    ledger: EnergyLedger, counts: Counts, values: Values, *, time: float, sources: Sequence[Source]
+    ledger: EnergyLedger,
+    counts: Counts,
+    values: Values,
+    *,
+    time: float,
+    opened: float,
+    sources: Sequence[Source],
 ) -> None:
     """Book SET pulses, RESETs and the looks of the refresh, each with its conversions."""
     set_, reset, reading = sources
@@ -191,7 +207,7 @@ def _book_pulses(
         "update refresh reads",
         "read of a pair",
         events=looks["events"],
-        joules=time * looks["energy"],
+        joules=time * (looks["energy"] - looks["events"] * opened) + looks["events"] * opened,
         source=reading,
     )
     conversions = 2 * looks["events"]
@@ -206,7 +222,7 @@ def _book_word_lines(
 ) -> None:
     """Book a whole word line for every SET pulse and RESET: blind pulses come one at a time.
 
-    Reads share a line among all its cells, and a pair's share is in the table's energy of a read.
+    The level is that of a SET pulse for both. Reads share a line among all its cells.
     """
     each = device.get("word_line_energy")
     if each:

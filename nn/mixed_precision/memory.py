@@ -13,6 +13,9 @@ from nn.mixed_precision.arms import Arm
 from nn.mixed_precision.counts import Counts
 from nn.mixed_precision.pairs import Operation, Pairs
 from nn.mixed_precision.update import Found
+from spicebridge.errors import SpicebridgeError
+
+MOST_PULSES = 1000  # on one device in one update: some fifty times what saturates it
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -75,6 +78,12 @@ class PairMemory:
         weights, pulses = found
         if not len(weights):
             return
+        most = np.abs(pulses).max()
+        if not most <= MOST_PULSES:
+            raise SpicebridgeError(
+                f"an update after {now} images asks for {most:g} pulses on one device: training diverges. "
+                "Lower rate_start."
+            )
         devices = weights + self.pairs.count * (pulses < 0)
         wanted = np.abs(pulses).astype(np.intp)
         pcm.set_many(self.pairs, devices, wanted, self.operation, now=now, rng=rng, counts=counts)

@@ -89,9 +89,14 @@ def compile_energy(table: LookupTable, *, t_read: float) -> PairEnergy:
     """A ``pair_read`` table's energy for inputs of up to ``t_read`` (s).
 
     Raises:
-        SpicebridgeError: the table's inputs are shorter.
+        SpicebridgeError: the table's inputs are all shorter, or all longer.
     """
     t_in = np.asarray(table.data["t_in"].values, float)
+    if t_read < t_in[0] * (1 - 1e-9):
+        raise SpicebridgeError(
+            f"t_read = {t_read:g} s is shorter than the inputs of table {table.name}, from {t_in[0]:g} s on. "
+            "Characterise shorter ones, or set t_read."
+        )
     if t_read > t_in[-1] * (1 + 1e-9):
         raise SpicebridgeError(
             f"t_read = {t_read:g} s is longer than the inputs of table {table.name}, up to {t_in[-1]:g} s. "

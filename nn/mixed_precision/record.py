@@ -24,8 +24,9 @@ layer; a weight is one pair, two devices.
 ``device``: ``epsilon`` (weight units), ``epsilon_siemens`` (S), ``g_scale`` (S a unit of weight), ``v_read``
 (V), ``t_read`` (s, width of the largest input), ``g_least``, ``g_most`` (S, ends of table ``pcm_set``),
 ``reset_mean``, ``reset_std`` (S), ``set_energy_mean``, ``reset_energy_mean`` (J, over the tables' axes),
-``word_line_energy`` (J, a whole line opened once), ``set_latency``, ``reset_latency``, ``read_settling`` (s,
-worst in the tables; these four are None where a table has none),
+``word_line_energy`` (J, a whole line opened once for a pulse), ``pair_word_line_energy`` (J, a pair's share
+of a line opened for a read), ``set_latency``, ``reset_latency``, ``read_settling`` (s, worst in the tables;
+these five are None where a table has none),
 ``image_time`` (s), ``drift`` (``{"g_ratio_1s": ..., "g_ratio_1d": ...}``: conductance read at these ages, as
 a share of that at the table's reference), ``dac_bits``, ``adc_bits``, ``adc_range_forward``,
 ``adc_range_backward`` (weight units, of a full-width input), ``refresh_interval`` (images),
@@ -199,8 +200,11 @@ def describe_device(experiment: MixedExperiment, device: PcmDevice) -> dict[str,
     middle = (device.least + device.most) / 2
     ages = read.data["age"].values
 
+    def read_at(age: float) -> float:
+        return float(read.read("g_read", g=middle, age=np.clip(age, ages[0], ages[-1])))
+
     def share(age: float) -> float:
-        return float(read.read("g_read", g=middle, age=np.clip(age, ages[0], ages[-1]))) / middle
+        return read_at(age) / read_at(experiment.drift_reference)
 
     return {
         "epsilon": device.epsilon / experiment.g_scale,
@@ -212,12 +216,19 @@ def describe_device(experiment: MixedExperiment, device: PcmDevice) -> dict[str,
         "set_energy_mean": float(np.nanmean(set_.data["energy"].values)),
         "reset_energy_mean": float(np.nanmean(reset.data["energy"].values)),
         "word_line_energy": _worst(set_, "energy_word_line"),
+        "pair_word_line_energy": _pair_share(read),
         "set_latency": _worst(set_, "latency"),
         "reset_latency": _worst(reset, "latency"),
         "read_settling": _worst(read, "settling"),
         "drift": {"g_ratio_1s": share(1.0), "g_ratio_1d": share(86400.0)},
         **{name: getattr(experiment, name) for name in kept},
     }
+
+
+def _pair_share(read: LookupTable) -> float | None:
+    """Energy of a read's word line that falls to one pair of its cells (J)."""
+    whole, cells = _worst(read, "energy_word_line"), read.lineage.get("cell", {}).get("columns")
+    return None if whole is None or not cells else 2 * whole / cells
 
 
 def _worst(table: LookupTable, quantity: str) -> float | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def run(
     progress: Callable[[Progress], None] = lambda _: None,
     data_folder: Path | None = None,
     allow_holes: bool = False,
+    resume: bool = True,
     circumstances: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train an experiment and write ``record.json`` and ``weights.npz`` into ``folder``.
@@ -57,6 +59,7 @@ def run(
         progress: called in this process after every epoch of every network.
         data_folder: holds the data set's files; see ``nn.data.load_dataset``.
         allow_holes: whether a table may lack simulations that failed; reading a hole is an error still.
+        resume: False to begin anew where a run was cut short.
         circumstances: put into the record as they are (command, git revision).
 
     Returns:
@@ -70,6 +73,8 @@ def run(
     jobs = jobs_of(experiment, arms)
     given = given_for(experiment, tables, data_folder=data_folder, allow_holes=allow_holes)
     tasks = [_task(job, given, folder) for job in jobs]
+    if not resume:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     outcomes = work_through(tasks, _carry_out, given, workers=workers, report=progress, died=WORKER_DIED)
     record = make_record(
         experiment,
@@ -129,6 +134,12 @@ def given_for(
     if not allow_holes:
         refuse_holes(tables)
     device = compile_device(tables[names.set], tables[names.reset], tables[names.read])
+    swept = tables[names.read].lineage.get("sweep", {}).get("v_read")
+    if swept is not None and not isclose(float(swept), experiment.v_read, rel_tol=1e-9):
+        raise SpicebridgeError(
+            f"v_read = {experiment.v_read:g} V, but table {names.read} is of reads at {float(swept):g} V. "
+            "Set v_read to that, or characterise a table at another voltage."
+        )
     oldest = max(experiment.retention_ages, default=0.0)
     trained = experiment.split.train * experiment.epochs * experiment.image_time
     if oldest + trained > device.age_most:

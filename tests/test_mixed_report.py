@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn.mixed_precision.costs import PAPER_RATIO
 from spicebridge.lineage import Link, chain
 from spicebridge.pcm_statistics import PublishedModel
 from spicebridge.project import netlists_folder
 from spicebridge.report import headline_text, html_report, kinds, summary, text_report
 from spicebridge.report.mixed_text import age
+from spicebridge.report.paper import MIXED_PRECISION
 from spicebridge.report.pcm_plots import map_plot, step_map, worst_departures, worst_steps
 from spicebridge.table import LookupTable
 from tests import synthetic_pcm
@@ -33,6 +35,10 @@ def make_page(record: dict[str, Any], tables: dict[str, LookupTable] | None = No
         chain=(Link("figure", "accuracy 97.75 %"),),
         write=None,
     )
+
+
+def test_the_energy_and_the_report_know_the_same_ratio_of_the_paper() -> None:
+    assert MIXED_PRECISION.energy_ratio == PAPER_RATIO
 
 
 @pytest.fixture(scope="module")

@@ -187,7 +187,7 @@ def _converters() -> tuple[Assumption, ...]:
 
 
 def _run(t_read: float, pulses_per_image: float, batch: float) -> tuple[Assumption, ...]:
-    decade = "assumed: a decade either way; the array's energy of a read goes in proportion"
+    decade = "assumed: a decade either way; a read's energy goes in proportion, word lines aside"
     return (
         Assumption(
             "t_read", "full width of a read pulse", t_read, "s", "the experiment's setting, assumed",

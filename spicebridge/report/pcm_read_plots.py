@@ -73,7 +73,7 @@ def read_plot(table: LookupTable) -> Plot | None:
         caption=(
             "One branch read at 0.2 V by the deck. Top: what it reads against its low-field conductance at "
             f"{age_words(reference)}. Middle: standard deviation over reads; it departs from the law at the "
-            f"conductance read by up to {100 * departure:.1f} %, most where noise exceeds the conductance, as "
+            f"conductance read by up to {100 * departure:.1f} %, most where noise exceeds conductance, as "
             "the model lets no read go below 1 nS. Bottom: what is left after an age, of the "
             f"conductance read at {age_words(reference)}; line: the published exponent {model.nu:g}."
         ),

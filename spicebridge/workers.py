@@ -35,12 +35,8 @@ _FALSE_STARTS = 5  # in a row, after which processes are not to be had
 _AHEAD = 0.25  # s
 _MOST_AHEAD = 128
 _BYTES_AHEAD = 64_000  # which a socket holds while the worker is not reading
-# Threads of BLAS and OpenMP in a worker only slow ngspice's clock readings. The GNU allocator keeps what a
-# deck's waveforms took for the next deck's, where it would give it back to the system each time.
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-    "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432",
-}  # fmt: skip
+# Threads of BLAS and OpenMP in a worker only slow ngspice's clock readings.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)

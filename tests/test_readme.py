@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from spicebridge.pcm_statistics import PublishedModel
 from spicebridge.project import reference_folder
+from spicebridge.table import load_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,3 +77,36 @@ def test_the_readmes_figures_of_the_passive_array_are_the_records() -> None:
     table = README.split("| accuracy, per cent | median | mean |")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[1:]]
     assert [row[1:] for row in rows] == [[f"{each['median']:.1f}", f"{each['mean']:.2f}"] for each in stages]
+
+
+def test_the_readmes_figures_of_the_pcm_pairs_are_the_records() -> None:
+    part = README.split("System D, 784-250-10")[1].split("## Use it")[0]
+    for name in ("mnist_pcm_mixed", "fashion_pcm_mixed"):
+        path = reference_folder() / "runs" / name / "record.json"
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert f"| `{name}` | {record['accuracy']:.2f} | {record['baseline_accuracy']:.2f} |" in part
+    record = json.loads((reference_folder() / "runs" / "mnist_pcm_mixed" / "record.json").read_text("utf-8"))
+    energy, words = record["energy"], " ".join(part.split())
+    ours, digital, ratios = energy["per_image"], energy["digital"], energy["ratio_by_phase"]
+    month = next(each for each in record["retention"] if each["age_s"] == 2.6e6)
+    chi = (ours["update"]["chi_memory"] + ours["update"]["chi_arithmetic"]) / ours["total"]
+    for said in (
+        f"takes {1e6 * ours['total']:.2f} uJ here and {1e6 * digital['total']:.2f} uJ",
+        f"{energy['ratio']:.2f} times as much: {ratios['forward']:.0f} times forward, "
+        f"{ratios['backward']:.2f} backward, {ratios['update']:.3f} in the update",
+        f"{100 * chi:.0f} % of ours is memory and arithmetic of chi",
+        f"{month['accuracy']:.2f} % a month after training",
+    ):
+        assert said in words, said
+
+
+def test_the_readmes_departures_from_the_published_statistics_are_the_tables() -> None:
+    table = load_table(reference_folder() / "tables" / "pcm_set.h5")
+    published = PublishedModel().accumulation(pulses=20, devices=100_000, rng=np.random.default_rng(1))
+    departures = [
+        float(np.abs(table.read(quantity, pulses=np.arange(1.0, 21.0)) / wanted[1:] - 1).max())
+        for quantity, wanted in (("g_mean", published.mean(axis=0)), ("g_std", published.std(axis=0)))
+    ]
+    assert "within 4 % of them and spread within 8 %" in " ".join(README.split())
+    assert 0.0 < departures[0] <= 0.04
+    assert 0.0 < departures[1] <= 0.08

@@ -11,7 +11,7 @@ shared are libngspice, PySpice, the worker processes, the store and the reading 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from characterization.definition import Definition, axis
-from characterization.mtj_write import DEVICES_PER_DECK
-from characterization.netlist import Units
+from characterization.narrowed import Again, Part, Point, narrowed_parts, place
 from characterization.netlist_definition import NetlistDefinition
-from characterization.pcm_set import DEVICES_PER_DECK as PCM_DEVICES_PER_DECK
-from characterization.run import definition_of, make_table
-from circuits.cell import DIRECTIONS
-from circuits.mtj_branch import GROUPS
+from characterization.run import definition_of
 from spicebridge.bare import BareEngine
 from spicebridge.lineage import changed_netlists
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Progress
 from spicebridge.table import LookupTable, TableError
-
-Point = Mapping[str, float | str]
 
 TOLERANCE = 1e-6
 # Points of one deck share its time steps. Where ngspice adapts these, levels and crossing times of RC lines
@@ -44,38 +37,6 @@ BATCHED_TOLERANCE = 1e-2
 # such values (a leakage current, a probability's tail) are differences of larger ones.
 FLOOR = 1e-3
 SAME, DIFFERS, FAILED, HOLE, FILLED = "same", "differs", "failed", "hole", "filled"
-
-
-@dataclass(frozen=True, eq=False)
-class Again:
-    """What the bare route gave.
-
-    Attributes:
-        values: by quantity and the items of its place; NaN for none.
-        failed: whether any of its simulations failed.
-        decks: digests of all that ran.
-    """
-
-    values: Mapping[tuple[object, ...], float]
-    failed: bool
-    decks: frozenset[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Points that are verified together, and what that takes.
-
-    Attributes:
-        points: each a value for every axis of the table, SI units.
-        simulations: decks to run.
-        devices: stochastic devices in them.
-        simulate: runs them.
-    """
-
-    points: tuple[Point, ...]
-    simulations: int
-    devices: int
-    simulate: Callable[[BareEngine], Again]
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +167,7 @@ def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float 
         {name: values[index] for (name, values), index in zip(axes.items(), where, strict=True)}
         for where in zip(*np.unravel_index(chosen, shape), strict=True)
     ]
-    return Plan(table, seed, possible, tuple(_parts(table, points)))
+    return Plan(table, seed, possible, tuple(narrowed_parts(table, points)))
 
 
 def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) -> Verification:
@@ -231,7 +192,7 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
             for quantity in table.quantities:
                 entry = _compared(table, again, quantity, point, limit, largest[quantity])
                 # A quantity without some of the axes has one value for several points.
-                entries.setdefault(_place(table, quantity, point), entry)
+                entries.setdefault(place(table, quantity, point), entry)
     return Verification(
         table=table.name,
         digest=table.digest,
@@ -323,11 +284,6 @@ def _entry_text(entry: Entry) -> str:
     return f"  {entry.verdict:<8} {entry.quantity:<20} {values:<48} differs {entry.difference:<8.2g} {where}"
 
 
-def _place(table: LookupTable, quantity: str, point: Point) -> tuple[object, ...]:
-    """A quantity and the items of the point along its axes."""
-    return (quantity, *((str(name), point[str(name)]) for name in table.data[quantity].dims))
-
-
 def _largest(values: NDArray[Any]) -> float:
     """The largest finite magnitude; zero if there is none."""
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
@@ -338,7 +294,7 @@ def _compared(
 ) -> Entry:
     variable = table.data[quantity]
     at = {str(name): point[str(name)] for name in variable.dims}
-    recorded, repeated = float(variable.sel(at)), again.values[_place(table, quantity, point)]
+    recorded, repeated = float(variable.sel(at)), again.values[place(table, quantity, point)]
     scale = max(abs(recorded), FLOOR * largest)
     difference = _difference(recorded, repeated, scale)
     # A failed simulation leaves NaN, and zero where something is counted.
@@ -406,176 +362,3 @@ def _of_all(progress: Progress | None, total: int) -> Progress | None:
         progress(ended, max(total, ended), failed)
 
     return told
-
-
-# What the points take: of a netlist their own decks; of a procedure the sweep narrowed to them
-
-
-def _parts(table: LookupTable, points: Sequence[Point]) -> Iterator[Part]:
-    definition = definition_of(table)
-    if isinstance(definition, NetlistDefinition):
-        yield _netlist_part(table, definition, points)
-        return
-    if definition.procedure not in _NARROWED:
-        raise TableError(
-            f"table {table.name} was made by procedure {definition.procedure!r}, which cannot be narrowed to "
-            f"single points. Those that can: {', '.join(_NARROWED)}."
-        )
-    yield from _NARROWED[definition.procedure](table, definition, points)
-
-
-def _netlist_part(table: LookupTable, definition: NetlistDefinition, points: Sequence[Point]) -> Part:
-    """A deck of its own for each point, batched or not when the table was made."""
-    indices = [
-        tuple(list(axis.values).index(point[axis.name]) for axis in definition.axes) for point in points
-    ]
-    units = Units(definition, batch=1, only=indices)
-
-    def simulate(engine: BareEngine) -> Again:
-        if definition.time_limit is not None:
-            engine = replace(engine, time_limit=definition.time_limit)
-        outcomes = engine.run(units)
-        values = {
-            _place(table, name, point): math.nan
-            if outcome.values is None
-            else float(outcome.values[name.lower()][0])
-            for point, outcome in zip(points, outcomes, strict=True)
-            for name in table.quantities
-        }
-        failed = any(math.isnan(value) for value in values.values())
-        return Again(values, failed, frozenset(units[at].deck.digest for at in range(len(units))))
-
-    return Part(tuple(points), len(units), 0, simulate)
-
-
-def _part(
-    table: LookupTable,
-    definition: Definition[Any],
-    points: Sequence[Point],
-    *,
-    simulations: int,
-    devices: int = 0,
-) -> Part:
-    """The points by way of a little table of their definition."""
-
-    def simulate(engine: BareEngine) -> Again:
-        again = make_table(definition, engine)
-        values = {}
-        for point in points:
-            for name, variable in again.data.items():
-                at = {each: point[str(each)] for each in variable.dims}
-                values[_place(table, str(name), point)] = float(variable.sel(at))
-        return Again(values, "failed" in again.lineage, frozenset(again.lineage["decks"]))
-
-    return Part(tuple(points), simulations, devices, simulate)
-
-
-def _read_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
-    """A table for each voltage."""
-    for voltage in dict.fromkeys(point["v_read"] for point in points):
-        these = [point for point in points if point["v_read"] == voltage]
-        times = sorted({point["t_read"] for point in these})
-        narrow = replace(definition, sweep={"v_read": [voltage], "t_read": times})
-        yield _part(table, narrow, these, simulations=len(times) + len(DIRECTIONS))
-
-
-def _write_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
-    """One table of the points' voltages.
-
-    If none of them was sampled, the fewest devices are at one that was, since the procedure needs some.
-    """
-    sweep = definition.sweep
-    voltages = {point["v_write"] for point in points}
-    counts = {name: sweep[name] for name in ("samples", "tail_samples")}
-    v_sampled = axis("v_sampled", sweep["v_sampled"])
-    if voltages.isdisjoint(v_sampled):
-        voltages.add(v_sampled[0])
-        counts = {"samples": 2 * GROUPS, "tail_samples": 0}
-    sampled = [each for each in v_sampled if each in voltages]
-    chosen = {"v_write": sorted(voltages), "v_sampled": sampled, **counts}
-    decks = sum(math.ceil(count / DEVICES_PER_DECK) for count in counts.values())
-    yield _part(
-        table,
-        replace(definition, sweep={**sweep, **chosen}),
-        points,
-        # A load line, edges and half-selection at each voltage.
-        simulations=len(DIRECTIONS) * (3 * len(voltages) + decks * len(sampled)),
-        devices=len(DIRECTIONS) * sum(counts.values()) * len(sampled),
-    )
-
-
-def _array_read_parts(
-    table: LookupTable, definition: Definition[Any], points: Sequence[Point]
-) -> Iterator[Part]:
-    """A table for each array that is read."""
-    axes = ("diameter", "r_segment", "background")
-    for array in dict.fromkeys(tuple(point[name] for name in axes) for point in points):
-        these = [point for point in points if tuple(point[name] for name in axes) == array]
-        chosen = {name: [value] for name, value in zip(axes, array, strict=True)}
-        narrow = replace(definition, sweep={**definition.sweep, **chosen})
-        yield _part(table, narrow, these, simulations=3)  # ideal, steady, in time
-
-
-def _array_write_parts(
-    table: LookupTable, definition: Definition[Any], points: Sequence[Point]
-) -> Iterator[Part]:
-    """A table for each drive of an array, with the arrays of noisy MTJs that were run at it."""
-    axes, sweep = ("scheme", "diameter", "v_write"), definition.sweep
-    for drive in dict.fromkeys(tuple(point[name] for name in axes) for point in points):
-        these = [point for point in points if tuple(point[name] for name in axes) == drive]
-        sampled = [each for each in sweep["sampled"] if tuple(each[name] for name in axes) == drive]
-        chosen = {name: [value] for name, value in zip(axes, drive, strict=True)}
-        arrays = sweep["pulses"] * len(sampled)
-        yield _part(
-            table,
-            replace(definition, sweep={**sweep, **chosen, "sampled": sampled}),
-            these,
-            simulations=2 + arrays,  # steady state, edges
-            devices=definition.cell.rows * definition.cell.columns * arrays,
-        )
-
-
-def _whole_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
-    """The whole table, of which every value comes from all devices."""
-    yield _part(
-        table,
-        definition,
-        points,
-        simulations=len(table.lineage["decks"]),
-        devices=table.lineage["samples"],
-    )
-
-
-def _reset_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
-    """One table of the points' conductances."""
-    sweep = definition.sweep
-    g = sorted({float(point["g"]) for point in points})
-    yield _part(
-        table,
-        replace(definition, sweep={**sweep, "g": g}),
-        points,
-        simulations=1 + len(g) * math.ceil(sweep["devices"] / PCM_DEVICES_PER_DECK),
-        devices=len(g) * sweep["devices"],
-    )
-
-
-def _pair_parts(table: LookupTable, definition: Definition[Any], points: Sequence[Point]) -> Iterator[Part]:
-    """A table for each age and input, of all pairs: they share decks, and so time steps."""
-    sweep = definition.sweep
-    for age, t_in in dict.fromkeys((point["age"], point["t_in"]) for point in points):
-        these = [point for point in points if (point["age"], point["t_in"]) == (age, t_in)]
-        g = sorted({*axis("g_pair", sweep["g_pair"]), *(float(point["g"]) for point in these)})
-        narrow = replace(definition, sweep={**sweep, "g": g, "t_in": [t_in], "age": [age]})
-        # Two states, the single cells; of either polarity steady currents, two pulses and the noise.
-        yield _part(table, narrow, these, simulations=3 + 2 * (3 + len(g)))
-
-
-_NARROWED: Mapping[str, Callable[[LookupTable, Definition[Any], Sequence[Point]], Iterator[Part]]] = {
-    "synapse_read": _read_parts,
-    "mtj_write": _write_parts,
-    "array_read": _array_read_parts,
-    "array_write": _array_write_parts,
-    "pcm_set": _whole_parts,
-    "pcm_reset": _reset_parts,
-    "pair_read": _pair_parts,
-}

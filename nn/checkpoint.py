@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,9 @@ from nn.network import Layer
 from nn.optimizer import Adam
 from nn.synapse import Synapses
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import replacing
+from spicebridge.files import replacing, write_text
 
+CHECKPOINTS = "checkpoints"  # the folder of a run's checkpoints, in its own folder
 Array = np.ndarray[Any, Any]
 Kept = TypeVar("Kept")
 
@@ -129,6 +131,13 @@ def save_arrays(path: Path, arrays: dict[str, Array]) -> None:
     """Write named arrays as ``.npz``, without pickle, whole or not at all."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
+
+
+def keep_run(folder: Path, record: Mapping[str, Any], weights: dict[str, Array]) -> None:
+    """Write a finished run, ``record.json`` and ``weights.npz``, and clear its checkpoints."""
+    save_arrays(folder / "weights.npz", weights)
+    write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def _state_from(arrays: dict[str, Array], rest: dict[str, Any]) -> State:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.arms import ARMS
-from nn.checkpoint import save_arrays
+from nn.checkpoint import CHECKPOINTS, keep_run
 from nn.data import Dataset, load_dataset
 from nn.experiment import Experiment
 from nn.loop import Job, Outcome, Progress, train_one
@@ -21,10 +20,8 @@ from nn.record import digest_of, make_record
 from nn.synapse import SynapseDevice, compile_device
 from nn.tables import refuse_holes, refuse_missing
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import write_text
 from spicebridge.table import LookupTable
 
-CHECKPOINTS = "checkpoints"
 LAYOUT = 1  # of the checkpoints; a new number leaves older ones unused
 WORKER_DIED = (
     "a training worker died (out of memory, or killed). What it had finished is kept: run the same "
@@ -111,9 +108,7 @@ def run(
         for outcome in outcomes
         for name, array in outcome.weights.items()
     }
-    save_arrays(folder / "weights.npz", arrays)
-    write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    keep_run(folder, record, arrays)
     return record
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn.checkpoint import CHECKPOINTS
 from nn.loop import Progress
 from nn.mixed_precision.arms import ARMS
 from nn.mixed_precision.costs import energy_block
@@ -25,7 +26,6 @@ from nn.mixed_precision.loop import Job, fresh_state, train_one
 from nn.mixed_precision.memory import PairMemory
 from nn.mixed_precision.run import given_for, jobs_of, run
 from nn.studies import load_study, run_study
-from nn.train import CHECKPOINTS
 from spicebridge.errors import SpicebridgeError
 from tests import synthetic_pcm as known
 from tests.synthetic_pcm import tables

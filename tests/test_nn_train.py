@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.checkpoint import load_state
+from nn.checkpoint import CHECKPOINTS, load_state
 from nn.experiment import Experiment, experiment_from, load_experiment
 from nn.loop import Progress
-from nn.train import CHECKPOINTS, run
+from nn.train import run
 from spicebridge.energy import ledger_from_json
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
-from nn.checkpoint import save_arrays
+from nn.checkpoint import CHECKPOINTS, keep_run
 from nn.data import load_dataset
 from nn.loop import Progress
 from nn.mixed_precision.arms import ARMS, FULL
@@ -24,9 +23,8 @@ from nn.mixed_precision.record import make_record
 from nn.pool import work_through
 from nn.record import digest_of
 from nn.tables import refuse_holes, refuse_missing
-from nn.train import CHECKPOINTS, WORKER_DIED
+from nn.train import WORKER_DIED
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import write_text
 from spicebridge.table import LookupTable
 
 LAYOUT = 1  # of the checkpoints; a new number leaves older ones unused
@@ -93,9 +91,7 @@ def run(
         if outcome.job.arm in FULL
         for name, array in outcome.weights.items()
     }
-    save_arrays(folder / "weights.npz", arrays)
-    write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    keep_run(folder, record, arrays)
     return record
 
 

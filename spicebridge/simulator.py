@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spicebridge.coarse_clock import use_coarse_clock
+from spicebridge.still_clock import use_still_clock
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.ngspice_library import find_ngspice_library
@@ -149,7 +149,7 @@ class NgspiceSimulator:
         for name in ("PySpice", "PySpice.Spice.NgSpice.Shared"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         NgSpiceShared.LIBRARY_PATH = library
-        use_coarse_clock()
+        use_still_clock()
         log: list[str] = []
         plots: list[tuple[bytes, bytes]] = []
 

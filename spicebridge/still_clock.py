@@ -1,10 +1,9 @@
-"""A cheaper clock for ngspice's own accounting.
+"""A clock that stands still, for ngspice's own accounting.
 
 ngspice built with OpenMP asks ``omp_get_wtime`` for the time before and after every load and every solution
 of its matrix: 16 times a time step, 8,600 times in a transient of 530 steps. It adds them up for ``rusage``,
 which nobody asks for here, and decides nothing by them. Where to read the processor's counter takes 35 ns, as
-on many virtual machines, that is a sixth of a small deck's time. The clock here is the same one as the system
-last noted it, some milliseconds ago.
+on many virtual machines, that is a sixth of a small deck's time.
 """
 
 from __future__ import annotations
@@ -21,26 +20,19 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing
 from spicebridge.project import cache_folder
 
-_SOURCE = """#include <time.h>
-double omp_get_wtime(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-"""
+_SOURCE = "double omp_get_wtime(void) { return 0.0; }\n"
 _FLAGS = ("-O2", "-fPIC", "-shared", "-x", "c")
 _COMPILER_SECONDS = 60.0
 
 
-def use_coarse_clock() -> bool:
+def use_still_clock() -> bool:
     """Put the clock before OpenMP's for the libraries that this process loads from now on.
 
     Returns:
         whether it is in use: only on Linux, and where it is in the cache or a C compiler is at hand. Without
         it ngspice is slower and gives the same values.
     """
-    library = coarse_clock()
+    library = still_clock()
     if library is None:
         return False
     try:
@@ -51,11 +43,11 @@ def use_coarse_clock() -> bool:
     return True
 
 
-def coarse_clock() -> Path | None:
+def still_clock() -> Path | None:
     """The clock's library, compiled on first use; None where it cannot be had."""
     compiler = shutil.which("cc")
     key = hashlib.sha256("\0".join([_SOURCE, *_FLAGS]).encode()).hexdigest()[:16]
-    library = cache_folder() / "models" / f"coarse_clock-{key}" / "clock.so"
+    library = cache_folder() / "models" / f"still_clock-{key}" / "clock.so"
     if library.is_file():
         return library
     if sys.platform != "linux" or compiler is None:

@@ -1,20 +1,18 @@
-"""The coarse clock: it tells the time, ngspice takes it, and nothing depends on it."""
+"""The clock that stands still: ngspice takes it, and nothing depends on it."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from spicebridge.coarse_clock import coarse_clock, use_coarse_clock
+from spicebridge.still_clock import still_clock, use_still_clock
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the coarse clock is Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the clock is put in place by Linux's linker")
 
 RUN = """
 import sys
@@ -40,15 +38,6 @@ def told(**environment: str) -> tuple[str, str]:
 
 
 @pytest.mark.usefixtures("results")
-def test_it_tells_the_time() -> None:
-    library = coarse_clock()
-    assert library is not None
-    seconds = ctypes.CDLL(str(library)).omp_get_wtime
-    seconds.restype = ctypes.c_double
-    assert seconds() == pytest.approx(time.clock_gettime(time.CLOCK_MONOTONIC), abs=0.1)
-
-
-@pytest.mark.usefixtures("results")
 def test_ngspice_takes_it_and_gives_the_same_values_without_it(tmp_path: Path) -> None:
     taken = re.compile(r"libngspice\S* \[0\] to \S*clock\.so \[0\]: normal symbol `omp_get_wtime'")
     waveform, linked = told()
@@ -66,15 +55,15 @@ def test_without_a_compiler_or_a_cache_ngspice_keeps_its_own(
     monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(tmp_path / "results"))
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        assert coarse_clock() is None
-        assert not use_coarse_clock()
+        assert still_clock() is None
+        assert not use_still_clock()
     (tmp_path / "results").write_text("a file where the cache should be")
-    assert coarse_clock() is None
+    assert still_clock() is None
 
 
 def test_a_damaged_one_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(tmp_path))
-    library = coarse_clock()
+    library = still_clock()
     assert library is not None
     library.write_bytes(b"no library")
-    assert not use_coarse_clock()
+    assert not use_still_clock()

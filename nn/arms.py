@@ -23,13 +23,11 @@ class Arm:
     """What differs between arms.
 
     Attributes:
-        ternary: int8 weights and ternary activations, or float32 weights and ReLU.
         rule: how increments move the weights.
         activation: of the hidden layers.
         rate_start, rate_end: Adam's rate for the weights, exponential between them.
     """
 
-    ternary: bool
     rule: UpdateRule
     activation: Activation
     rate_start: float
@@ -39,7 +37,7 @@ class Arm:
 def arm_of(experiment: Experiment, name: str, device: SynapseDevice) -> Arm:
     """The arm ``name`` (one of ``ARMS``) of an experiment."""
     if name == "float":
-        return Arm(False, FloatUpdate(), RELU, experiment.float_rate_start, experiment.float_rate_end)
+        return Arm(FloatUpdate(), RELU, experiment.float_rate_start, experiment.float_rate_end)
     rule: UpdateRule
     if name == "ideal":
         rule = TanhUpdate(experiment.steepness)
@@ -48,4 +46,4 @@ def arm_of(experiment: Experiment, name: str, device: SynapseDevice) -> Arm:
     else:
         rule = pulsed_update(device, encoding=experiment.encoding, steepness=experiment.steepness)
     activation = ternary_activation(window=experiment.zero_window, half_width=experiment.derivative_width)
-    return Arm(True, rule, activation, experiment.rate_start, experiment.rate_end)
+    return Arm(rule, activation, experiment.rate_start, experiment.rate_end)

@@ -9,8 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
+from math import isfinite
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from nn.data import LOADERS, Split
 from nn.encoding import ENCODINGS
@@ -22,6 +24,8 @@ ENCODING_NAMES = (*ENCODINGS, "blind")
 FINEST_STEP = 1e-13  # s: 100,000 widths in a table's 10 ns
 WIDEST_LAYER = 1_000_000
 MOST_WEIGHTS = 1_000_000_000  # between two hidden layers
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -108,33 +112,18 @@ class Experiment:
         """What its progress is counted in."""
         return "epoch"
 
-    def settings(self) -> dict[str, Any]:
-        """Every field as JSON-like values."""
-        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return settings
-
 
 def available_experiments() -> tuple[str, ...]:
     """Names of the experiments that come with the project."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def load_experiment(name_or_path: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """An experiment by name, or from a TOML file of the user's own.
+def read_settings(name_or_path: str | Path, *, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An experiment's settings as its file and the overrides have them, unchecked.
 
     Args:
         name_or_path: one of ``available_experiments``, or a path that ends in ``.toml``.
         overrides: settings by key, ``tables.write`` for one in a section; text is read as TOML would.
-
-    Raises:
-        SpicebridgeError: no such experiment, a file that is not TOML, or a setting that is none.
-    """
-    settings = read_settings(name_or_path, overrides=overrides)
-    return experiment_from(settings, where=f"experiment {Path(name_or_path).stem}")
-
-
-def read_settings(name_or_path: str | Path, *, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """An experiment's settings as its file and the overrides have them, unchecked; see ``load_experiment``.
 
     Raises:
         SpicebridgeError: no such experiment, or a file that is not TOML.
@@ -161,13 +150,8 @@ def experiment_from(settings: Mapping[str, Any], *, where: str = "the experiment
     Raises:
         SpicebridgeError: an unknown or missing key, or a value of the wrong kind or out of range.
     """
-    values = checked_settings(settings, Experiment, where)
-    values["split"] = Split(**checked_settings(values["split"], Split, f"{where}, section split"))
-    if "tables" in values:
-        named = checked_settings(values["tables"], TableNames, f"{where}, section tables")
-        values["tables"] = TableNames(**named)
-    experiment = Experiment(**values)
-    _check_ranges(experiment, where)
+    experiment = dataclass_from(Experiment, settings, where)
+    _check_ranges(Checks(experiment, where))
     return experiment
 
 
@@ -205,64 +189,99 @@ LISTS: dict[str, set[type]] = {
 }
 
 
-def checked_settings(settings: Mapping[str, Any], kind: type, where: str) -> dict[str, Any]:
-    """Settings as the fields of a dataclass want them; those that are sections stay mappings.
+def dataclass_from(kind: type[Kind], settings: Mapping[str, Any], where: str) -> Kind:
+    """A dataclass from JSON-like settings; its fields that are dataclasses are sections of their own.
 
     Raises:
         SpicebridgeError: an unknown or missing key, or a value of the wrong kind.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in settings:
         if key not in fields:
             raise SpicebridgeError(
                 f"{where} has an unknown setting {key!r}{nearest(key, tuple(fields))}. "
                 f"Settings are: {', '.join(sorted(fields))}."
             )
-    values = {}
+    values, kinds = {}, get_type_hints(kind)
     for name, field in fields.items():
         if name not in settings:
             if field.default is dataclasses.MISSING:
                 raise SpicebridgeError(f"{where} lacks the setting {name!r}.")
             continue
-        values[name] = _as_kind(settings[name], str(field.type), f"{where}: {name}")
-    return values
+        value = _as_kind(settings[name], str(field.type), f"{where}: {name}")
+        if dataclasses.is_dataclass(kinds[name]):
+            value = dataclass_from(kinds[name], value, f"{where}, section {name}")
+        values[name] = value
+    return kind(**values)
 
 
-def _check_ranges(experiment: Experiment, where: str) -> None:
-    def check(holds: bool, key: str, words: str) -> None:
+def json_like(experiment: Any) -> dict[str, Any]:
+    """Every field of an experiment as JSON-like values."""
+    settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(experiment)))
+    return settings
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Refusals of an experiment's values: each names the setting, its value and what it may be.
+
+    A key is a field's name, ``split.seed`` for one in a section. ``one_of`` and ``above_zero`` want the same
+    of every entry of a list.
+    """
+
+    experiment: Any
+    where: str
+
+    def __call__(self, holds: bool, key: str, words: str) -> None:
+        """Refuse the setting unless ``holds``."""
         if not holds:
-            raise SpicebridgeError(f"{where}: {key} = {getattr(experiment, key)!r} {words}.")
+            raise SpicebridgeError(f"{self.where}: {key} = {attrgetter(key)(self.experiment)!r} {words}.")
 
-    check(is_name(experiment.name), "name", NAME_WORDS)
-    for key, allowed in (
-        ("dataset", tuple(LOADERS)),
-        ("encoding", ENCODING_NAMES),
-        ("zero", ("auto", "weak", "strong")),
-        ("evaluate_on", ("test", "validation")),
-    ):
-        value = getattr(experiment, key)
-        check(value in allowed, key, f"is none of: {', '.join(allowed)}{nearest(value, allowed)}")
-    for key in (
+    def _entries(self, key: str) -> tuple[Any, ...]:
+        value = attrgetter(key)(self.experiment)
+        return value if isinstance(value, tuple) else (value,)
+
+    def one_of(self, key: str, allowed: tuple[str, ...]) -> None:
+        """Refuse what is not among the words allowed."""
+        for each in self._entries(key):
+            self(each in allowed, key, f"is none of: {', '.join(allowed)}{nearest(each, allowed)}")
+
+    def above_zero(self, *keys: str) -> None:
+        """Refuse numbers of zero or less, and infinite ones."""
+        for key in keys:
+            self(all(each > 0 and isfinite(each) for each in self._entries(key)), key, "must be above zero")
+
+    def training(self, *, fewest_layers: int) -> None:
+        """Refuse names, data, widths and seeds that no training of networks can have."""
+        experiment = self.experiment
+        self(is_name(experiment.name), "name", NAME_WORDS)
+        self.one_of("dataset", tuple(LOADERS))
+        self.one_of("evaluate_on", ("test", "validation"))
+        hidden, seeds = experiment.hidden, experiment.seeds
+        fits = len(hidden) >= fewest_layers and all(0 < width <= WIDEST_LAYER for width in hidden)
+        self(fits, "hidden", f"must hold widths of 1 to {WIDEST_LAYER:,}")
+        self(experiment.split.seed >= 0, "split.seed", "must not be negative")
+        different = bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
+        self(different, "seeds", "must be different and not negative")
+
+
+def _check_ranges(check: Checks) -> None:
+    experiment: Experiment = check.experiment
+    check.training(fewest_layers=0)
+    check.one_of("encoding", ENCODING_NAMES)
+    check.one_of("zero", ("auto", "weak", "strong"))
+    check.above_zero(
         "rate_start", "rate_end", "steepness", "zero_window", "derivative_width", "norm_rate",
         "float_rate_start", "float_rate_end", "v_write", "timing_step", "v_read", "t_read",
         "epochs", "calibration",
-    ):  # fmt: skip
-        check(0 < getattr(experiment, key) < float("inf"), key, "must be above zero")
+    )  # fmt: skip
     for key in ("beta1", "beta2"):
         check(0 <= getattr(experiment, key) < 1, key, "must lie in [0, 1)")
     check(experiment.batch >= 2, "batch", "must be at least 2 (batch normalisation)")
     check(1 <= experiment.input_bits <= 8, "input_bits", "must lie in 1 .. 8")
     check(experiment.timing_step >= FINEST_STEP, "timing_step", f"must be at least {FINEST_STEP:g} (s)")
-    hidden = experiment.hidden
-    fits = all(0 < width <= WIDEST_LAYER for width in hidden)
-    check(fits, "hidden", f"must hold widths of 1 to {WIDEST_LAYER:,}")
-    fits = all(before * after <= MOST_WEIGHTS for before, after in pairwise(hidden))
+    fits = all(before * after <= MOST_WEIGHTS for before, after in pairwise(experiment.hidden))
     check(fits, "hidden", f"must not ask for more than {MOST_WEIGHTS:,} weights in a layer")
-    if experiment.split.seed < 0:
-        raise SpicebridgeError(f"{where}: split.seed = {experiment.split.seed} must not be negative.")
-    seeds = experiment.seeds
-    different = bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
-    check(different, "seeds", "must be different and not negative")
 
 
 def _override(settings: dict[str, Any], key: str, value: Any) -> None:

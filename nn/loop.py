@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from nn import jobs
 from nn.arms import ARMS, arm_of
-from nn.checkpoint import Moments, State, load_state, save_state
+from nn.checkpoint import restore, save_state
 from nn.counts import UpdateCounts
 from nn.data import Dataset
 from nn.experiment import Experiment
@@ -19,36 +20,19 @@ from nn.feedforward import feedforward_ledger
 from nn.losses import squared_hinge
 from nn.network import backward, build, calibrate, forward, predict
 from nn.optimizer import adam
+from nn.state import Moments, State
 from nn.synapse import SynapseDevice
 from spicebridge.energy import EnergyLedger
 
-
-@dataclass(frozen=True)
-class Job:
-    """One network to train: an arm (``nn.arms.ARMS``) and a seed of an experiment."""
-
-    experiment: Experiment
-    arm: str
-    seed: int
+Job = jobs.Job[Experiment]  # of an arm in ``nn.arms.ARMS``
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a job stands, at the end of an epoch.
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What all networks of an experiment share: the compiled tables and the images."""
 
-    Attributes:
-        arm, seed: the job.
-        epoch, epochs: done, and in all.
-        images_per_second: training rate of this epoch.
-        test_accuracy: of the network as it stands (fraction).
-    """
-
-    arm: str
-    seed: int
-    epoch: int
-    epochs: int
-    images_per_second: float
-    test_accuracy: float
+    device: SynapseDevice
+    dataset: Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +58,11 @@ class Outcome:
 
 def train_one(
     job: Job,
-    device: SynapseDevice,
-    dataset: Dataset,
+    given: Given,
     *,
     checkpoint: Path,
     fingerprint: str,
-    report: Callable[[Progress], None],
+    report: Callable[[jobs.Progress], None],
 ) -> Outcome:
     """Train one network, from its checkpoint where that has the same fingerprint.
 
@@ -88,15 +71,15 @@ def train_one(
 
     Args:
         job: what to train.
-        device: the compiled tables.
-        dataset: images and labels.
+        given: tables and images.
         checkpoint: where the state is kept after every epoch.
         fingerprint: digest of all that the result depends on.
         report: called after every epoch.
     """
-    experiment, seed = job.experiment, job.seed
+    experiment, device, dataset = job.experiment, given.device, given.dataset
     arm = arm_of(experiment, job.arm, device)
-    state = load_state(checkpoint, fingerprint) or fresh_state(job, device, dataset)
+    state = fresh_state(job, given)
+    restore(checkpoint, state, fingerprint)
     network, activation = state.network, arm.activation
     images = len(dataset.train_labels)
     batch = min(experiment.batch, images)
@@ -145,7 +128,7 @@ def train_one(
         state.seconds += time.perf_counter() - started
         save_state(checkpoint, state, fingerprint)
         speed = steps_per_epoch * batch / max(elapsed, 1e-9)
-        report(Progress(job.arm, seed, len(state.history), experiment.epochs, speed, accuracy))
+        report(jobs.Progress(job.arm, job.seed, len(state.history), experiment.epochs, speed, accuracy))
 
     ledger = None
     if job.arm == "table":
@@ -156,15 +139,15 @@ def train_one(
     return Outcome(job, state.history, state.counts, ledger, state.parameters(), state.seconds)
 
 
-def fresh_state(job: Job, device: SynapseDevice, dataset: Dataset) -> State:
+def fresh_state(job: Job, given: Given) -> State:
     """A network that has seen nothing; arms of one seed share first weights (by kind) and batches."""
-    experiment, seed = job.experiment, job.seed
+    experiment, seed, dataset = job.experiment, job.seed, given.dataset
     ternary = job.arm != "float"
     beta1, beta2 = (experiment.beta1, experiment.beta2) if ternary else (0.9, 0.999)
     network = build(
         (dataset.inputs, *experiment.hidden, dataset.classes),
         ternary=ternary,
-        strong_zero=device.zero == "strong",
+        strong_zero=given.device.zero == "strong",
         rng=np.random.default_rng([seed, 0]),
     )
     return State(

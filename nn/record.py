@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from nn.arms import ARMS
 from nn.counts import UPDATE, UpdateCounts
 from nn.data import Dataset
-from nn.experiment import Experiment
-from nn.loop import Outcome
+from nn.experiment import Experiment, json_like
+from nn.jobs import runs_by_arm
+from nn.loop import Given, Outcome
+from nn.origin import describe_images, describe_tables, versions
 from nn.periphery import ABSENT, book_updates
 from nn.synapse import SynapseDevice
 from spicebridge.energy import (
@@ -32,10 +32,9 @@ ACCURACY_KEYS = {"table": "accuracy", "ideal": "ideal_accuracy", "float": "basel
 def make_record(
     experiment: Experiment,
     outcomes: Sequence[Outcome],
-    device: SynapseDevice,
-    dataset: Dataset,
+    given: Given,
     *,
-    tables: Mapping[str, LookupTable],
+    tables: Sequence[LookupTable],
     circumstances: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The record of a run.
@@ -43,9 +42,8 @@ def make_record(
     Args:
         experiment: what was run, overrides included.
         outcomes: the trained networks, at least one.
-        device: the compiled tables.
-        dataset: the images.
-        tables: the tables by the names the experiment gives them.
+        given: tables and images.
+        tables: the tables themselves.
         circumstances: what does not bear on the values: git revision, command, wall time.
 
     Returns:
@@ -53,50 +51,24 @@ def make_record(
         (``accuracy``, ``ideal_accuracy``, ``baseline_accuracy`` of the arms that were run), ``feedforward``,
         ``update`` and ``ledgers`` (arm ``table``), ``versions``, ``circumstances``. SI units; energies in J.
     """
-    arms: dict[str, Any] = {}
-    for outcome in outcomes:
-        arm = arms.setdefault(outcome.job.arm, {"runs": []})
-        arm["runs"].append(
-            {
-                "seed": outcome.job.seed,
-                "test_accuracy": 100 * outcome.history[-1]["test_accuracy"],
-                "epochs": outcome.history,
-                "seconds": outcome.seconds,
-            }
-        )
+    device, dataset = given.device, given.dataset
+    arms = runs_by_arm(outcomes, ARMS)
     record: dict[str, Any] = {
         "experiment": experiment.name,
         "description": experiment.description,
-        "settings": experiment.settings(),
+        "settings": json_like(experiment),
         "seeds": sorted({outcome.job.seed for outcome in outcomes}),
-        "data": {
-            "name": dataset.name,
-            "checksum": dataset.checksum,
-            "split": dataset.split,
-            "training_images": len(dataset.train_labels),
-            "test_images": len(dataset.test_labels),
-        },
+        "data": describe_images(dataset),
         "device": describe_device(device),
-        "tables": [
-            {
-                "name": table.name,
-                "digest": table.digest,
-                "size": table.lineage.get("size"),
-                "samples": table.lineage.get("samples"),
-            }
-            for table in (tables[experiment.tables.write], tables[experiment.tables.read])
-        ],
+        "tables": describe_tables(tables),
         "arms": arms,
     }
     for name, arm in arms.items():
-        tested = [run["test_accuracy"] for run in arm["runs"]]
-        arm["accuracy"] = float(np.mean(tested))
-        arm["accuracy_spread"] = float(np.std(tested, ddof=1)) if len(tested) > 1 else None
         record[ACCURACY_KEYS[name]] = arm["accuracy"]
     on_table = [outcome for outcome in outcomes if outcome.feedforward is not None]
     if on_table:
         record |= _energy_blocks(on_table, device, dataset, siblings=experiment.encoding != "blind")
-    record["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
+    record["versions"] = versions()
     record["circumstances"] = dict(circumstances)
     return record
 
@@ -263,8 +235,3 @@ def _per_operation(joules: float, operations: int) -> dict[str, Any]:
         "energy_per_op": joules / operations,
         "tops_per_watt": tops_per_watt(operations=operations, joules=joules) if joules > 0 else None,
     }
-
-
-def digest_of(content: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON-like content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

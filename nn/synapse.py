@@ -25,7 +25,6 @@ STATES = ("ap_p", "ap_ap", "p_p", "p_ap")
 LEAST_SATURATION = 0.5
 """A longest pulse that switches fewer devices than this is no saturating pulse at all."""
 
-STATE_WEIGHTS = (-1, 0, 0, 1)
 ACTIVATIONS = ("-1", "0", "1")
 ZEROS = {"weak": "ap_ap", "strong": "p_p"}
 

@@ -7,18 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nn.passive_array.cells import Defects, Device, draw_cells, nominal_cells
+from nn.passive_array.cells import Defects, Device, Filled, draw_cells, nominal_cells
 from nn.passive_array.perceptrons import Perceptrons, output_rows
-from nn.passive_array.placement import Placement, effective_weights, place, targets, weights_in
-from nn.passive_array.reading import (
-    biased_crossbar,
-    hidden_patterns,
-    ideal_crossbar,
-    linear_crossbar,
-    measure,
-)
+from nn.passive_array.placement import Layer, Placement, effective_weights, place, targets
+from nn.passive_array.reading import Crossbar, Read, biased_crossbar, hidden_patterns, ideal_crossbar, measure
 from nn.passive_array.writing import TO_AP, TO_P, BitErrors, PulsedWriting, drawn_errors, wrong_cells
-from spicebridge.crossbar import Spread, Wiring
+from spicebridge.crossbar import Spread, Wiring, transfer_matrix
 from spicebridge.errors import SpicebridgeError
 
 PAIR = place(inputs=15, hidden=7, classes=3)
@@ -26,6 +20,32 @@ REFERENCE = place(inputs=15, hidden=11, classes=3, scheme="reference")
 DEVICE = Device()
 NO_SPREAD = Spread(ra=0, tmr=0, diameter=0, v_switch=0)
 WIRING = Wiring(r_word=5, r_bit=5, r_source=50, r_sense=50, g_leak_bit=1e-6)
+
+
+def linear_crossbar(wiring: Wiring) -> Crossbar:
+    """Arrays with lines, at low bias: one transfer matrix an array serves every vector."""
+
+    def prepare(cells: Filled) -> Read:
+        transfer = np.stack([transfer_matrix(each, wiring).T for each in cells.conductances])
+
+        def read(voltages: np.ndarray) -> np.ndarray:
+            return np.matmul(voltages, transfer)
+
+        return read
+
+    return prepare
+
+
+def weights_in(parallel: np.ndarray, placement: Placement, layer: Layer) -> np.ndarray:
+    """The weights that a layer's cells stand for, shape (solutions, rows, outputs).
+
+    -1, 0 or 1 as pairs (0: both cells alike); -1 or 1 against a reference column.
+    """
+    cells = parallel[:, layer.array][:, list(layer.rows)]
+    columns = cells[:, :, list(layer.columns)].astype(np.int8)
+    if placement.scheme == "reference":
+        return (2 * columns - 1).astype(np.int8)
+    return columns - cells[:, :, list(layer.references)].astype(np.int8)
 
 
 def random_networks(

@@ -16,13 +16,14 @@ from nn.passive_array.cells import Defects, Device
 from nn.passive_array.judgement import associate, compare, judge, metrics, summarize
 from nn.passive_array.perceptrons import Perceptrons, distinct
 from nn.passive_array.placement import place
-from nn.passive_array.reading import biased_crossbar, ideal_crossbar, linear_crossbar
+from nn.passive_array.reading import biased_crossbar, ideal_crossbar
 from nn.passive_array.splits import Splits, draw_splits, wine
 from nn.passive_array.study import STAGES, Case, CaseResult, describe, run_case
 from nn.passive_array.training import Recipe, train
 from nn.passive_array.writing import BitErrors
 from spicebridge.crossbar import Spread, Wiring
 from spicebridge.errors import SpicebridgeError
+from tests.test_array_mapping import linear_crossbar
 
 PAIR = place(inputs=15, hidden=7, classes=3)
 NO_SPREAD = Spread(ra=0, tmr=0, diameter=0, v_switch=0)
@@ -164,12 +165,6 @@ def test_bias_dependence_changes_currents_but_hardly_a_decision() -> None:
     assert np.any(linear.stages["lines"].score_error != biased.stages["lines"].score_error)
     for stage in ("lines", "thresholds_tuned"):
         assert abs(means(linear)[stage] - means(biased)[stage]) < 2.0
-
-
-def test_progress_counts_the_solutions() -> None:
-    told: list[int] = []
-    run_case(*trained(), PAIR, IDEAL, progress=told.append)
-    assert told == [50, 60]
 
 
 def test_networks_without_a_split_of_their_own_are_refused() -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from nn.checkpoint import CHECKPOINTS
-from nn.loop import Progress
+from nn.experiment import json_like
+from nn.jobs import Progress
 from nn.mixed_precision.arms import ARMS
 from nn.mixed_precision.costs import energy_block
 from nn.mixed_precision.experiment import MixedExperiment
@@ -70,7 +71,7 @@ def test_the_experiments_are_mixed_precision_with_five_seeds(name: str) -> None:
     assert (experiment.hidden, experiment.seeds) == ((250,), (1, 2, 3, 4, 5))
     assert experiment.evaluate_on == "test"
     assert experiment.tables.names == ("pcm_set", "pcm_reset", "pair_read")
-    assert load_study(name, overrides=experiment.settings()) == experiment
+    assert load_study(name, overrides=json_like(experiment)) == experiment
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nn.experiment import available_experiments, experiment_from, load_experiment
+from nn.experiment import available_experiments, experiment_from, json_like
 from nn.passive_array.experiment import ArrayExperiment
 from nn.studies import load_study
 from spicebridge.errors import SpicebridgeError
@@ -33,7 +33,7 @@ def test_the_experiments_of_the_project_all_load() -> None:
         if isinstance(experiment, ArrayExperiment):
             continue
         assert experiment.evaluate_on == "test"
-        assert load_study(name, overrides=experiment.settings()) == experiment
+        assert load_study(name, overrides=json_like(experiment)) == experiment
 
 
 def test_a_users_own_file_loads_by_its_path_and_is_named_after_it(tmp_path: Path) -> None:
@@ -42,14 +42,14 @@ def test_a_users_own_file_loads_by_its_path_and_is_named_after_it(tmp_path: Path
         'description = "mine"\ndataset = "wine"\nhidden = [8]\nbatch = 16\nepochs = 3\nseeds = [4]\n'
         "[split]\ntrain = 100\ntest = 50\nseed = 1\n"
     )
-    experiment = load_experiment(path)
+    experiment = load_study(path)
     assert experiment.name == "mine"
     assert experiment.hidden == (8,)
     assert experiment.tables.write == "mtj_write"
 
 
 def test_overrides_reach_settings_and_sections_and_are_read_as_toml() -> None:
-    experiment = load_experiment(
+    experiment = load_study(
         "digits_ternary_mtj",
         overrides={
             "hidden": "[32, 16]",
@@ -123,8 +123,8 @@ def test_a_users_own_file_of_a_name_no_run_can_have_is_refused(tmp_path: Path) -
         "[split]\ntrain = 100\ntest = 50\nseed = 1\n"
     )
     with pytest.raises(SpicebridgeError, match="name = 'my own' must be letters"):
-        load_experiment(path)
-    assert load_experiment(path, overrides={"name": "mine"}).name == "mine"
+        load_study(path)
+    assert load_study(path, overrides={"name": "mine"}).name == "mine"
 
 
 @pytest.mark.parametrize(
@@ -154,17 +154,17 @@ def test_a_missing_setting_is_named() -> None:
 
 def test_a_misspelt_experiment_names_the_nearest() -> None:
     with pytest.raises(SpicebridgeError, match="did you mean 'digits_ternary_mtj'"):
-        load_experiment("digit_ternary_mtj")
+        load_study("digit_ternary_mtj")
 
 
 def test_files_that_are_missing_or_not_toml_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(SpicebridgeError, match="No such file"):
-        load_experiment(tmp_path / "none.toml")
+        load_study(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("epochs = = 3")
     with pytest.raises(SpicebridgeError, match="is not valid TOML"):
-        load_experiment(tmp_path / "bad.toml")
+        load_study(tmp_path / "bad.toml")
 
 
 def test_an_override_of_a_setting_as_a_section_is_refused() -> None:
     with pytest.raises(SpicebridgeError, match="is a setting, not a section"):
-        load_experiment("digits_ternary_mtj", overrides={"epochs.x": "1"})
+        load_study("digits_ternary_mtj", overrides={"epochs.x": "1"})

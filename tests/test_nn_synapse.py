@@ -10,7 +10,7 @@ import pytest
 from nn.feedforward import count_activations, count_planes, count_states, feedforward_ledger
 from nn.network import build
 from nn.record import feedforward_block
-from nn.synapse import STATE_WEIGHTS, STATES, SynapseDevice, Synapses, branch_of_move, compile_device
+from nn.synapse import STATES, SynapseDevice, Synapses, branch_of_move, compile_device
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import TableError
 from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
@@ -93,7 +93,7 @@ def test_inference_energy_is_that_of_every_read_counted_one_by_one() -> None:
         strong = synapses.strong[row, column]
         return next(
             number
-            for number, each in enumerate(STATE_WEIGHTS)
+            for number, each in enumerate((-1, 0, 0, 1))
             if each == weight and (weight != 0 or (STATES[number] == "p_p") == strong)
         )
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.checkpoint import CHECKPOINTS, load_state
-from nn.experiment import Experiment, experiment_from, load_experiment
-from nn.loop import Progress
-from nn.train import run
+from nn.checkpoint import CHECKPOINTS
+from nn.experiment import Experiment, experiment_from
+from nn.jobs import Progress
+from nn.run import run
+from nn.studies import load_study
 from spicebridge.energy import ledger_from_json
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable
@@ -50,7 +51,7 @@ class CutShortError(Exception):
 
 
 def test_digits_train_to_a_sensible_accuracy_in_every_arm(tmp_path: Path) -> None:
-    experiment = load_experiment("digits_ternary_mtj", overrides={"epochs": 20, "seeds": [1]})
+    experiment = load_study("digits_ternary_mtj", overrides={"epochs": 20, "seeds": [1]})
     record = run(experiment, tables(), folder=tmp_path)
     assert record["accuracy"] > 94
     assert record["ideal_accuracy"] > 94
@@ -168,10 +169,11 @@ def test_a_checkpoint_of_anything_else_is_not_continued(
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "table-1.npz"
+    path = tmp_path / CHECKPOINTS / "table-1.npz"
+    path.parent.mkdir()
     path.write_bytes(b"PK not a checkpoint")
     with pytest.raises(SpicebridgeError, match=r"table-1\.npz is damaged"):
-        load_state(path, "x")
+        run(small(seeds=[1]), tables(), folder=tmp_path, arms=["table"])
 
 
 def test_one_and_two_workers_give_the_same_values(tmp_path: Path) -> None:
@@ -257,5 +259,5 @@ def test_a_table_or_an_arm_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_ternary_network_is_within_two_points_of_the_floating_point_one(
     tmp_path: Path, name: str
 ) -> None:
-    record = run(load_experiment(name), tables(), folder=tmp_path, workers=2)
+    record = run(load_study(name), tables(), folder=tmp_path, workers=2)
     assert record["accuracy"] > record["baseline_accuracy"] - 2

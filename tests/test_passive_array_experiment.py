@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 from dataclasses import replace
 from functools import cache
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.experiment import Experiment
+from nn.experiment import Experiment, json_like
 from nn.passive_array.cells import draw_cells
 from nn.passive_array.experiment import ArrayExperiment
 from nn.passive_array.judgement import summarize
@@ -69,9 +70,9 @@ def test_both_kinds_of_experiment_are_told_apart() -> None:
 
 def test_a_files_settings_come_back_from_what_a_record_keeps() -> None:
     study = small()
-    again = load_study(NAME, overrides=study.settings())
+    again = load_study(NAME, overrides=json_like(study))
     assert again == study
-    json.dumps(study.settings())
+    json.dumps(json_like(study))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_a_missing_table_is_told_with_the_way_to_make_it() -> None:
 
 def test_a_table_with_holes_is_refused_unless_allowed() -> None:
     holed = write_table(failed=[{"at": {}, "why": "no convergence"}])
-    with pytest.raises(SpicebridgeError, match="1 of its simulations failed"):
+    with pytest.raises(SpicebridgeError, match="array_write has holes: 1 without a value"):
         run(small(), {"array_write": holed, "array_read": read_table()}, folder=Path("nowhere"))
 
 
@@ -238,6 +239,20 @@ def test_a_run_gives_the_same_values_whatever_the_workers_and_blocks(
     assert len([each for each in told if each[0]]) == 3
     for key in set(record) - {"circumstances"}:
         assert again[key] == record[key], key
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_told_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(done: int, *_: object) -> None:
+        for child in multiprocessing.active_children() if done else ():
+            child.kill()
+
+    monkeypatch.setattr("nn.passive_array.run.BLOCK", 2)
+    chosen = small(epochs=1, schemes=["half"], diameters=[40e-9])
+    with pytest.raises(SpicebridgeError, match="a worker of the study died"):
+        run(chosen, tables(), folder=tmp_path, workers=2, progress=kill)
+    assert not list(tmp_path.iterdir())
+    assert not multiprocessing.active_children()
 
 
 def test_progress_ends_with_all_solutions() -> None:
@@ -421,6 +436,6 @@ def test_the_reference_study_meets_what_was_asked() -> None:
     assert record["accuracy_mean"] >= 94.0
     assert abs(record["accuracy_mean"] - record["baseline_accuracy_mean"]) <= 1.0
     assert all(len(each["correct"]) == 300 for case in record["cases"] for each in case["stages"].values())
-    assert record["settings"] == json.loads(json.dumps(load_study(NAME).settings()))
+    assert record["settings"] == json_like(load_study(NAME))
     assert path.stat().st_size < 300_000
     assert "does not predict" in finding(record)

@@ -327,7 +327,7 @@ def test_decks_that_fail_leave_a_hole_and_their_reasons(engine: Engine) -> None:
         ("pcm_set", {"devices": 1}, "devices = 1 should be a whole number of at least 2"),
         ("pcm_set", {"first_seed": 2**29 - 10}, "go beyond the largest seed"),
         ("pcm_set", {"i_set": -1.0}, "i_set = -1.0 should be a positive number"),
-        ("pcm_set", {"width": 1.0}, "unknown width"),
+        ("pcm_set", {"width": 1.0}, r"pcm_set sweep: unknown: width\. It takes"),
         ("pcm_reset", {"devices": 5000}, "do not fit a table's seeds"),
         ("pcm_reset", {"g": [1e-6, 90e-6]}, "so g cannot reach from 1 to 90 uS"),
         ("pair_read", {"g_pair": [2e-6]}, "is not on the g axis"),

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
-from nn.data import LOADERS, Split
-from nn.experiment import WIDEST_LAYER, checked_settings, nearest
-from spicebridge.errors import SpicebridgeError
-from spicebridge.settings import NAME_WORDS, is_name
+from nn.data import Split
+from nn.experiment import Checks, dataclass_from
 
 STUDY = "mixed_precision"
 MOST_IMAGES = 2**24  # in a training run: the times of programming are image numbers in float32
@@ -108,11 +103,6 @@ class MixedExperiment:
         """What its progress is counted in."""
         return "epoch"
 
-    def settings(self) -> dict[str, Any]:
-        """Every field as JSON-like values."""
-        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return settings
-
 
 def mixed_experiment_from(settings: Mapping[str, Any], *, where: str) -> MixedExperiment:
     """An experiment from JSON-like settings, checked.
@@ -120,44 +110,23 @@ def mixed_experiment_from(settings: Mapping[str, Any], *, where: str) -> MixedEx
     Raises:
         SpicebridgeError: an unknown or missing key, or a value of the wrong kind or out of range.
     """
-    values = checked_settings(settings, MixedExperiment, where)
-    for name, kind in (("split", Split), ("tables", PairTables)):
-        if name in values:
-            values[name] = kind(**checked_settings(values[name], kind, f"{where}, section {name}"))
-    experiment = MixedExperiment(**values)
-    _check_ranges(experiment, where)
+    experiment = dataclass_from(MixedExperiment, settings, where)
+    _check_ranges(Checks(experiment, where))
     return experiment
 
 
-def _check_ranges(experiment: MixedExperiment, where: str) -> None:
-    def check(holds: bool, key: str, words: str) -> None:
-        if not holds:
-            raise SpicebridgeError(f"{where}: {key} = {getattr(experiment, key)!r} {words}.")
-
-    check(is_name(experiment.name), "name", NAME_WORDS)
-    check(experiment.study == STUDY, "study", f"is not {STUDY!r}")
-    for key, allowed in (("dataset", tuple(LOADERS)), ("evaluate_on", ("test", "validation"))):
-        value = getattr(experiment, key)
-        check(value in allowed, key, f"is none of: {', '.join(allowed)}{nearest(value, allowed)}")
-    for key in (
+def _check_ranges(check: Checks) -> None:
+    experiment: MixedExperiment = check.experiment
+    check.training(fewest_layers=1)
+    check.one_of("study", (STUDY,))
+    check.above_zero(
         "batch", "epochs", "rate_start", "rate_end", "g_scale", "image_time", "drift_reference",
         "adc_range_forward", "adc_range_backward", "v_read", "t_read", "refresh_interval",
         "refresh_threshold", "refresh_difference", "refresh_pulses", "energy_interval", "ablation_seeds",
-    ):  # fmt: skip
-        value = getattr(experiment, key)
-        check(value > 0 and isfinite(value), key, "must be above zero")
+        "retention_ages",
+    )  # fmt: skip
     check(0 < experiment.initial_share <= 1, "initial_share", "must lie in (0, 1]")
     for key in ("dac_bits", "adc_bits"):
         check(2 <= getattr(experiment, key) <= 8, key, "must lie in 2 .. 8")
-    hidden = experiment.hidden
-    fits = bool(hidden) and all(0 < width <= WIDEST_LAYER for width in hidden)
-    check(fits, "hidden", f"must hold widths of 1 to {WIDEST_LAYER:,}")
-    ages = experiment.retention_ages
-    check(all(age > 0 and isfinite(age) for age in ages), "retention_ages", "must be above zero")
-    if experiment.split.seed < 0:
-        raise SpicebridgeError(f"{where}: split.seed = {experiment.split.seed} must not be negative.")
-    seeds = experiment.seeds
-    different = bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
-    check(different, "seeds", "must be different and not negative")
     fits = experiment.epochs * experiment.split.train < MOST_IMAGES
     check(fits, "epochs", f"must not make more than {MOST_IMAGES:,} images in all")

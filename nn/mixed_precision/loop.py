@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from nn import jobs
 from nn.arrays import Float32s, Labels, Levels
+from nn.checkpoint import restore, save_state
 from nn.data import Dataset
-from nn.loop import Progress
 from nn.mixed_precision.arms import ARMS, Arm
 from nn.mixed_precision.counts import Counts
 from nn.mixed_precision.device import PcmDevice
@@ -21,7 +22,7 @@ from nn.mixed_precision.memory import Memory, PairMemory, memory_of
 from nn.mixed_precision.network import Converters, Pass, layers_of, shapes_of, views
 from nn.mixed_precision.pairs import fresh_pairs, operation_of
 from nn.mixed_precision.reading import PairEnergy, sample_reads
-from nn.mixed_precision.state import State, restore, save_state
+from nn.mixed_precision.state import State
 from nn.mixed_precision.update import Accumulator, add_products, rounded
 
 TEST_BATCH = 1000  # images
@@ -29,13 +30,7 @@ TEST_BATCH = 1000  # images
 Shapes = Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Job:
-    """One network to train: an arm (``nn.mixed_precision.arms.ARMS``) and a seed of an experiment."""
-
-    experiment: MixedExperiment
-    arm: str
-    seed: int
+Job = jobs.Job[MixedExperiment]  # of an arm in ``nn.mixed_precision.arms.ARMS``
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +69,7 @@ def train_one(
     *,
     checkpoint: Path,
     fingerprint: str,
-    report: Callable[[Progress], None],
+    report: Callable[[jobs.Progress], None],
 ) -> Outcome:
     """Train one network, from its checkpoint where that has the same fingerprint.
 
@@ -102,7 +97,7 @@ def train_one(
         images = state.counts.images // len(state.history)
         done = len(state.history)
         speed = images / max(elapsed, 1e-9)
-        report(Progress(job.arm, job.seed, done, experiment.epochs, speed, epoch["test_accuracy"]))
+        report(jobs.Progress(job.arm, job.seed, done, experiment.epochs, speed, epoch["test_accuracy"]))
     retention = []
     if job.arm == "table":
         for number, age in enumerate(experiment.retention_ages, start=experiment.epochs):

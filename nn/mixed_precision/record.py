@@ -35,19 +35,20 @@ a share of that at the table's reference), ``dac_bits``, ``adc_bits``, ``adc_ran
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nn.data import Dataset
+from nn.experiment import json_like
+from nn.jobs import mean_and_spread, runs_by_arm
 from nn.mixed_precision.arms import ARMS
 from nn.mixed_precision.costs import energy_block
 from nn.mixed_precision.counts import Counts, Reading
 from nn.mixed_precision.device import PcmDevice
 from nn.mixed_precision.experiment import MixedExperiment
 from nn.mixed_precision.loop import Given, Outcome, shapes_for
+from nn.origin import describe_images, describe_tables, versions
 from spicebridge.table import LookupTable
 
 
@@ -56,6 +57,7 @@ def make_record(
     outcomes: Sequence[Outcome],
     given: Given,
     *,
+    tables: Sequence[LookupTable],
     circumstances: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The record of a run.
@@ -64,6 +66,7 @@ def make_record(
         experiment: what was run, overrides included.
         outcomes: the trained networks, at least one.
         given: tables and images.
+        tables: the tables themselves.
         circumstances: what does not bear on the values: git revision, command, wall time.
 
     Returns:
@@ -72,27 +75,19 @@ def make_record(
         ``baseline_accuracy`` (arm ``float``), ``gap`` (both); ``versions``, ``circumstances``. Accuracies in
         per cent, means over the seeds; SI units.
     """
+    arms = {name: {"about": ARMS[name].about, **told} for name, told in runs_by_arm(outcomes, ARMS).items()}
     layers = [list(shape) for shape in shapes_for(experiment, given.dataset)]
     record: dict[str, Any] = {
         "experiment": experiment.name,
         "study": experiment.study,
         "description": experiment.description,
-        "settings": experiment.settings(),
+        "settings": json_like(experiment),
         "seeds": sorted({outcome.job.seed for outcome in outcomes}),
-        "data": describe_data(given.dataset),
+        "data": describe_images(given.dataset),
         "device": describe_device(experiment, given.device),
-        "tables": [
-            {
-                "name": table.name,
-                "digest": table.digest,
-                "size": table.lineage.get("size"),
-                "samples": table.lineage.get("samples"),
-            }
-            for table in given.device.tables
-        ],
-        "arms": arms_of(outcomes),
+        "tables": describe_tables(tables),
+        "arms": arms,
     }
-    arms = record["arms"]
     on_table = [outcome for outcome in outcomes if outcome.job.arm == "table"]
     if on_table:
         counts = summed_counts(experiment, on_table, layers)
@@ -104,40 +99,9 @@ def make_record(
         record["baseline_accuracy"] = arms["float"]["accuracy"]
     if on_table and "float" in arms:
         record["gap"] = record["accuracy"] - record["baseline_accuracy"]
-    record["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
+    record["versions"] = versions()
     record["circumstances"] = dict(circumstances)
     return record
-
-
-def describe_data(dataset: Dataset) -> dict[str, Any]:
-    """The images, and how they were divided."""
-    return {
-        "name": dataset.name,
-        "checksum": dataset.checksum,
-        "split": dataset.split,
-        "training_images": len(dataset.train_labels),
-        "test_images": len(dataset.test_labels),
-    }
-
-
-def arms_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Every arm's runs, their mean accuracy and its spread over the seeds (per cent), in the arms' order."""
-    arms: dict[str, Any] = {}
-    for name, arm in ARMS.items():
-        runs = [
-            {
-                "seed": outcome.job.seed,
-                "test_accuracy": 100 * outcome.history[-1]["test_accuracy"],
-                "seconds": outcome.seconds,
-                "epochs": outcome.history,
-            }
-            for outcome in outcomes
-            if outcome.job.arm == name
-        ]
-        if runs:
-            mean, spread = mean_and_spread([run["test_accuracy"] for run in runs])
-            arms[name] = {"about": arm.about, "accuracy": mean, "accuracy_spread": spread, "runs": runs}
-    return arms
 
 
 def retention(experiment: MixedExperiment, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -147,11 +111,6 @@ def retention(experiment: MixedExperiment, outcomes: Sequence[Outcome]) -> list[
         mean, spread = mean_and_spread([100 * outcome.retention[number] for outcome in outcomes])
         told.append({"age_s": age, "accuracy": mean, "accuracy_spread": spread})
     return told
-
-
-def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean, and standard deviation of a sample of two or more."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def summed_counts(

@@ -1,16 +1,15 @@
-"""Training state on disk: all that a resumed run needs to end bit for bit where an uninterrupted one does."""
+"""A network on pairs in training, as it is kept to go on from."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nn.arrays import Float32s
-from nn.checkpoint import generator_from, load_kept, save_arrays
+from nn.checkpoint import Arrays
 from nn.mixed_precision.counts import Counts, counts_from_json
 from nn.mixed_precision.memory import Memory
 
@@ -37,34 +36,14 @@ class State:
     history: list[dict[str, Any]]
     seconds: float
 
+    def arrays(self) -> Arrays:
+        """All that training moves in place, by name."""
+        return {**self.memory.arrays(), "chi": self.chi}
 
-def save_state(path: Path, state: State, fingerprint: str) -> None:
-    """Write the state whole, under the digest of all that it depends on."""
-    rest = {
-        "fingerprint": fingerprint,
-        "shuffle": state.shuffle.bit_generator.state,
-        "draws": state.draws.bit_generator.state,
-        "counts": state.counts.to_json(),
-        "history": state.history,
-        "seconds": state.seconds,
-    }
-    save_arrays(path, {**state.memory.arrays(), "chi": state.chi, "rest": np.array(json.dumps(rest))})
+    def counted(self) -> dict[str, Any]:
+        """The events beside the arrays."""
+        return {"counts": self.counts.to_json()}
 
-
-def restore(path: Path, state: State, fingerprint: str) -> None:
-    """Put a fresh state where the one kept at ``path`` was; nothing, where there is none of this fingerprint.
-
-    Raises:
-        SpicebridgeError: the file is damaged.
-    """
-
-    def put(arrays: dict[str, Any], rest: dict[str, Any]) -> None:
-        for name, array in {**state.memory.arrays(), "chi": state.chi}.items():
-            array[:] = arrays[name]
-        state.shuffle = generator_from(rest["shuffle"])
-        state.draws = generator_from(rest["draws"])
-        state.counts = counts_from_json(rest["counts"])
-        state.history = rest["history"]
-        state.seconds = rest["seconds"]
-
-    load_kept(path, fingerprint, put)
+    def take(self, counted: Mapping[str, Any], _: Arrays) -> None:
+        """Go on from what another state ``counted``."""
+        self.counts = counts_from_json(counted["counts"])

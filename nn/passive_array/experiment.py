@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nn.experiment import TableNames, checked_settings, nearest
+from nn.experiment import Checks, TableNames, dataclass_from
 from nn.passive_array.placement import SCHEMES, place
 from spicebridge.crossbar import Spread
 from spicebridge.errors import SpicebridgeError
@@ -105,21 +103,6 @@ class ArrayExperiment:
         """One a solution."""
         return tuple(range(self.first_seed, self.first_seed + self.solutions))
 
-    def settings(self) -> dict[str, Any]:
-        """Every field as JSON-like values."""
-        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return settings
-
-
-SECTIONS: Mapping[str, type] = {
-    "split": Parts,
-    "spread": Spread,
-    "aware": Aware,
-    "defects": DefectShares,
-    "fidelity": FidelityRange,
-    "tables": TableNames,
-}
-
 
 def array_experiment_from(settings: Mapping[str, Any], *, where: str) -> ArrayExperiment:
     """A study from JSON-like settings, checked.
@@ -127,37 +110,26 @@ def array_experiment_from(settings: Mapping[str, Any], *, where: str) -> ArrayEx
     Raises:
         SpicebridgeError: an unknown or missing key, or a value of the wrong kind or out of range.
     """
-    values = checked_settings(settings, ArrayExperiment, where)
-    for name, kind in SECTIONS.items():
-        if name in values:
-            values[name] = kind(**checked_settings(values[name], kind, f"{where}, section {name}"))
-    experiment = ArrayExperiment(**values)
-    _check_ranges(experiment, where)
+    if "seeds" in settings:
+        raise SpicebridgeError(
+            f"{where} counts its seeds up from first_seed, one a solution: set solutions and first_seed "
+            "(--set solutions=20), not seeds."
+        )
+    experiment = dataclass_from(ArrayExperiment, settings, where)
+    _check_ranges(Checks(experiment, where))
     return experiment
 
 
-def _check_ranges(experiment: ArrayExperiment, where: str) -> None:
-    def check(holds: bool, key: str, words: str) -> None:
-        if not holds:
-            value: Any = experiment
-            for part in key.split("."):
-                value = getattr(value, part)
-            raise SpicebridgeError(f"{where}: {key} = {value!r} {words}.")
-
+def _check_ranges(check: Checks) -> None:
+    experiment: ArrayExperiment = check.experiment
     check(is_name(experiment.name), "name", NAME_WORDS)
-    check(experiment.study == STUDY, "study", f"is not {STUDY!r}")
-    for key, value, allowed in (
-        ("placement", (experiment.placement,), SCHEMES),
-        ("schemes", experiment.schemes, WRITE_SCHEMES),
-    ):
-        odd = [each for each in value if each not in allowed]
-        check(not odd, key, f"is none of: {', '.join(allowed)}{nearest(odd[0], allowed) if odd else ''}")
+    check.one_of("study", (STUDY,))
+    check.one_of("placement", SCHEMES)
+    check.one_of("schemes", WRITE_SCHEMES)
     for key in ("schemes", "diameters"):
         listed = getattr(experiment, key)
         check(bool(listed) and len(set(listed)) == len(listed), key, "must name one or more, each once")
-    for key in ("diameter", "t_pulse", "r_segment", "v_read"):
-        check(0 < getattr(experiment, key) < 1e9, key, "must be above zero")
-    check(min(experiment.diameters) > 0, "diameters", "must be above zero")
+    check.above_zero("diameter", "diameters", "t_pulse", "r_segment", "v_read")
     check(experiment.diameter in experiment.diameters, "diameter", "is not one of the diameters")
     for key in ("solutions", "epochs"):
         check(1 <= getattr(experiment, key) <= LONGEST, key, f"must lie in 1 .. {LONGEST:,}")

@@ -13,6 +13,7 @@ from nn.passive_array.cells import Device, draw_cells
 from nn.passive_array.experiment import ArrayExperiment
 from nn.passive_array.placement import Placement, place
 from nn.passive_array.writing import PulsedWriting
+from nn.tables import refuse_missing
 from spicebridge.crossbar import Wiring
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable
@@ -75,12 +76,7 @@ def arrays_of(experiment: ArrayExperiment, tables: Mapping[str, LookupTable]) ->
             diameters, schemes, line resistance or read voltage.
     """
     names = experiment.tables
-    for name in (names.write, names.read):
-        if name not in tables:
-            raise SpicebridgeError(
-                f"experiment {experiment.name} reads the table {name}, which is not there. "
-                f"Make it with: spicebridge characterize {name}"
-            )
+    refuse_missing(experiment.name, names.names, tables)
     write, read = tables[names.write], tables[names.read]
     _check_kind(write, {*ROLES, "energy"}, names.write)
     _check_kind(read, {"transmission", "energy"}, names.read)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.arrays import Floats, States
+from nn.arrays import Floats
 from nn.passive_array.perceptrons import Perceptrons
 from spicebridge.errors import SpicebridgeError
 
@@ -113,18 +113,6 @@ def targets(networks: Perceptrons, placement: Placement) -> Parallel:
         paired = weights < 0 if placement.scheme == "pair" else True
         wanted[:, layer.array, rows, np.array(layer.references)] = paired
     return wanted
-
-
-def weights_in(parallel: Parallel, placement: Placement, layer: Layer) -> States:
-    """The weights that a layer's cells stand for, shape (solutions, rows, outputs).
-
-    -1, 0 or 1 as pairs (0: both cells alike); -1 or 1 against a reference column.
-    """
-    cells = parallel[:, layer.array][:, list(layer.rows)]
-    columns = cells[:, :, list(layer.columns)].astype(np.int8)
-    if placement.scheme == "reference":
-        return (2 * columns - 1).astype(np.int8)
-    return columns - cells[:, :, list(layer.references)].astype(np.int8)
 
 
 def reference_share(placement: Placement, *, g_p: float, g_ap: float) -> float:

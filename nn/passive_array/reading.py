@@ -11,7 +11,7 @@ from nn.arrays import Floats
 from nn.passive_array.cells import Device, Filled
 from nn.passive_array.perceptrons import output_rows
 from nn.passive_array.placement import Layer, Placement, reference_share, unit_conductance
-from spicebridge.crossbar import Junctions, Wiring, solve_junctions, transfer_matrix
+from spicebridge.crossbar import Junctions, Wiring, solve_junctions
 
 
 class Read(Protocol):
@@ -38,20 +38,6 @@ def ideal_crossbar(cells: Filled) -> Read:
         return np.matmul(voltages, conductances)
 
     return read
-
-
-def linear_crossbar(wiring: Wiring) -> Crossbar:
-    """Arrays with lines, at low bias: one transfer matrix an array serves every vector."""
-
-    def prepare(cells: Filled) -> Read:
-        transfer = np.stack([transfer_matrix(each, wiring).T for each in cells.conductances])
-
-        def read(voltages: Floats) -> Floats:
-            return np.matmul(voltages, transfer)
-
-        return read
-
-    return prepare
 
 
 def biased_crossbar(wiring: Wiring, *, v_h: float) -> Crossbar:

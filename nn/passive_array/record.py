@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from nn.experiment import json_like
+from nn.origin import describe_tables, versions
 from nn.passive_array.costs import inference_block, writing_block
 from nn.passive_array.experiment import ArrayExperiment
 from nn.passive_array.judgement import associate, judge, summarize
@@ -77,18 +78,10 @@ def study_record(study: Study, *, circumstances: Mapping[str, Any]) -> dict[str,
         "experiment": experiment.name,
         "study": experiment.study,
         "description": experiment.description,
-        "settings": experiment.settings(),
+        "settings": json_like(experiment),
         "seeds": list(experiment.seeds),
         "data": describe_data(study.splits, experiment),
-        "tables": [
-            {
-                "name": table.name,
-                "digest": table.digest,
-                "size": table.lineage.get("size"),
-                "samples": table.lineage.get("samples"),
-            }
-            for table in (study.arrays.write, study.arrays.read)
-        ],
+        "tables": describe_tables([study.arrays.write, study.arrays.read]),
         "array": {
             "rows": study.placement.rows,
             "columns": study.placement.columns,
@@ -116,7 +109,7 @@ def study_record(study: Study, *, circumstances: Mapping[str, Any]) -> dict[str,
             "digest": weights_digest(study.weights()),
             "distinct": distinct(study.plain),
         },
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+        "versions": versions(),
         "circumstances": dict(circumstances),
     }
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nn.checkpoint import save_arrays
+from nn.origin import circumstances_of
 from nn.passive_array.experiment import CLASSES, CONSTANT_ROWS, FEATURES, ArrayExperiment
 from nn.passive_array.operating import Arrays, arrays_of, best_point
 from nn.passive_array.perceptrons import Perceptrons
@@ -27,12 +21,16 @@ from nn.passive_array.record import Study, record_text, study_record
 from nn.passive_array.splits import Splits, draw_splits, wine
 from nn.passive_array.study import CaseResult, join_results, run_case
 from nn.passive_array.training import Recipe, train
-from spicebridge.errors import SpicebridgeError
+from nn.pool import work_through
+from nn.tables import refuse_holes
 from spicebridge.files import write_text
-from spicebridge.interrupts import interrupts_held
 from spicebridge.table import LookupTable
 
 BLOCK = 20  # solutions worked on together: enough for long array operations, few enough to see progress
+WORKER_DIED = (
+    "a worker of the study died (out of memory, or killed). Run the same command again, with fewer "
+    "workers if memory was short."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +91,19 @@ def run(
         SpicebridgeError: tables that are missing, have holes or do not fit, or a worker that died.
     """
     started = time.perf_counter()
-    for name, table in tables.items():
-        if table.holes and not allow_holes:
-            raise SpicebridgeError(
-                f"table {name} has holes: {len(table.holes)} of its simulations failed. Make it again "
-                f"(spicebridge characterize {name}), or run on what there is with --allow-holes."
-            )
+    if not allow_holes:
+        refuse_holes(tables)
     setting = prepare(experiment, arrays_of(experiment, tables), progress)
-    worked = list(_work_through(setting, workers, progress))
+    solutions = experiment.solutions
+    blocks = [slice(begin, min(begin + BLOCK, solutions)) for begin in range(0, solutions, BLOCK)]
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, solutions, f"{len(setting.cases)} cases")
+
+    worked = work_through(blocks, work, setting, workers=workers, report=count, died=WORKER_DIED)
     study = Study(
         experiment=experiment,
         arrays=setting.arrays,
@@ -113,12 +116,7 @@ def run(
     )
     record = study_record(
         study,
-        circumstances={
-            **(circumstances or {}),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "workers": workers,
-            "wall_seconds": time.perf_counter() - started,
-        },
+        circumstances=circumstances_of(circumstances, workers=workers, started=started),
     )
     save_arrays(folder / "weights.npz", study.weights())
     write_text(folder / "record.json", record_text(record))
@@ -150,8 +148,8 @@ def prepare(
     return Setting(experiment, arrays, placement, plan_cases(experiment, points), splits)
 
 
-def work(setting: Setting, which: slice) -> Worked:
-    """Train some of the solutions and take them through all cases."""
+def work(setting: Setting, which: slice, report: Callable[[int], None]) -> Worked:
+    """Train some of the solutions, take them through all cases and report how many they are."""
     experiment, splits = setting.experiment, setting.splits.part(which)
     recipe = Recipe(hidden=experiment.hidden, epochs=experiment.epochs)
     plain = train(splits, recipe).networks
@@ -161,73 +159,8 @@ def work(setting: Setting, which: slice) -> Worked:
     for plan in setting.cases:
         case = build_case(plan, setting.arrays, setting.placement, splits.seeds)
         results.append(run_case(splits, aware if plan.aware else plain, setting.placement, case))
+    report(which.stop - which.start)
     return Worked(plain, aware, tuple(results))
-
-
-def _work_through(
-    setting: Setting, workers: int, progress: Callable[[int, int, str], None]
-) -> Iterable[Worked]:
-    solutions = len(setting.splits.seeds)
-    blocks = [slice(begin, min(begin + BLOCK, solutions)) for begin in range(0, solutions, BLOCK)]
-    words = f"{len(setting.cases)} cases"
-    done = 0
-    if workers == 1 or len(blocks) == 1:
-        for block in blocks:
-            yield work(setting, block)
-            done += block.stop - block.start
-            progress(done, solutions, words)
-        return
-    yield from _in_processes(setting, blocks, workers, lambda more: progress(more, solutions, words))
-
-
-def _in_processes(
-    setting: Setting, blocks: list[slice], workers: int, progress: Callable[[int], None]
-) -> Iterator[Worked]:
-    """The blocks in their order, from spawned processes with one BLAS thread each."""
-    executor = ProcessPoolExecutor(
-        min(workers, len(blocks)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(setting,),
-    )
-    try:
-        with interrupts_held():  # the first submission starts the processes
-            futures: list[Future[Worked]] = [executor.submit(_in_worker, block) for block in blocks]
-        sizes = dict(zip(futures, blocks, strict=True))
-        done = 0
-        for future in as_completed(futures):
-            future.result()
-            done += sizes[future].stop - sizes[future].start
-            progress(done)
-        yield from (future.result() for future in futures)
-    except BrokenProcessPool as error:
-        raise SpicebridgeError(
-            "a worker of the study died (out of memory, or killed). Run the same command again, with fewer "
-            "workers if memory was short."
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-_worker: dict[str, Setting] = {}
-
-
-def _start_worker(setting: Setting) -> None:
-    threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker["setting"] = setting
-
-
-def _end_with_parent() -> None:
-    """A pool's workers outlive a parent that is killed, and wait for ever: end when it ends."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _in_worker(which: slice) -> Worked:
-    return work(_worker["setting"], which)
 
 
 def _joined_networks(parts: list[Perceptrons]) -> Perceptrons:

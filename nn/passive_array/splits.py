@@ -39,11 +39,6 @@ class Splits:
     test: NDArray[np.int64]
     classes: int
 
-    @property
-    def rows(self) -> int:
-        """Rows of the first layer, constant ones included."""
-        return int(self.train_inputs.shape[-1])
-
     def part(self, which: slice) -> Splits:
         """Those of some solutions."""
         return Splits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -121,8 +121,6 @@ def run_case(
     networks: Perceptrons,
     placement: Placement,
     case: Case,
-    *,
-    progress: Callable[[int], None] = lambda _: None,
 ) -> CaseResult:
     """Take every solution through all stages of a case.
 
@@ -133,7 +131,6 @@ def run_case(
         networks: one for each of its solutions.
         placement: where their weights go.
         case: the arrays.
-        progress: called with the number of solutions done.
     """
     solutions = len(splits.seeds)
     if len(networks.hidden) != solutions:
@@ -149,7 +146,6 @@ def run_case(
             part = slice(begin, begin + BLOCK)
             share = splits.part(part), networks.part(part)
             blocks.append(_stages(*share, placement, case, ordered.part(part), filled.part(part)))
-            progress(min(begin + BLOCK, solutions))
     used = placement.used
     return CaseResult(
         case=case.name,

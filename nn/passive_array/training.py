@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -112,7 +112,7 @@ class _Store:
         return flat
 
 
-def train(splits: Splits, recipe: Recipe, *, progress: Callable[[int], None] = lambda _: None) -> Trained:
+def train(splits: Splits, recipe: Recipe) -> Trained:
     """Train one network for each solution of the splits.
 
     A solution's network depends on its own seed and split only, not on which others are trained with it.
@@ -120,13 +120,12 @@ def train(splits: Splits, recipe: Recipe, *, progress: Callable[[int], None] = l
     Args:
         splits: the data.
         recipe: how.
-        progress: called with the number of finished epochs after each.
     """
     with threadpool_limits(1):  # thousands of tiny products: a second thread only waits
-        return _train(splits, recipe, progress)
+        return _train(splits, recipe)
 
 
-def _train(splits: Splits, recipe: Recipe, progress: Callable[[int], None]) -> Trained:
+def _train(splits: Splits, recipe: Recipe) -> Trained:
     inputs, target = splits.train_inputs, one_hot(splits.train_labels, splits.classes, np.float32)
     solutions, samples, rows = inputs.shape
     scale = hidden_scale(inputs)
@@ -155,7 +154,6 @@ def _train(splits: Splits, recipe: Recipe, progress: Callable[[int], None]) -> T
             flat = store.effective()
             p = forward(store.views(flat), inputs, scale=scale).p
             best.offer(flat, sample_losses(p, target).mean(axis=1), epoch)
-        progress(epoch)
     return Trained(_as_written(store.views(best.flat), scale), best.loss, best.epoch)
 
 

@@ -81,7 +81,8 @@ def load_definition(
         trust: whether a netlist is trusted with files and commands.
 
     Raises:
-        DefinitionError: unknown, unreadable, of a name no file can have, or with unknown sections or keys.
+        DefinitionError: unknown, unreadable, of a name no file can have or that is the project's, or with
+            unknown sections or keys.
         SpicebridgeError: a netlist that cannot be read, or that asks for what it may not do.
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
@@ -98,6 +99,11 @@ def load_definition(
         )
     if not is_name(path.stem):
         raise DefinitionError(f"{path}: the table's name, {path.stem!r}, {NAME_WORDS}. Rename the file.")
+    if path.stem in available_definitions() and path.resolve().parent != _FOLDER.resolve():
+        raise DefinitionError(
+            f"{path}: a table is called by its file's name, and {path.stem} is one that comes with the "
+            "project, which this one would replace. Rename the file."
+        )
     content = read_toml(path, what="table definition", error=DefinitionError)
     if "deck" in content and "procedure" not in content:
         return netlist_definition(path, content, overrides=overrides or {}, trust=trust)
@@ -132,12 +138,10 @@ def _procedure_definition(
 
 
 def _check_sections(path: Path, content: Mapping[str, Any]) -> None:
-    unknown = sorted(set(content) - set(_SECTIONS))
-    missing = sorted({"procedure", "sweep"} - set(content))
-    if unknown or missing:
+    if amiss := _amiss(content, known=_SECTIONS, required=("procedure", "sweep")):
         raise DefinitionError(
-            f"{path.name}: unknown {unknown or 'nothing'}, missing {missing or 'nothing'}; "
-            f"a definition has {', '.join(_SECTIONS)}, or deck and axes for a netlist of your own."
+            f"{path.name}: {amiss}. A definition has {', '.join(_SECTIONS)}, or deck, axes and measures "
+            "for a netlist of your own."
         )
     plain = [
         section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)
@@ -150,8 +154,14 @@ def _check_sections(path: Path, content: Mapping[str, Any]) -> None:
 
 def check_settings(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
     """Refuse a sweep with names its procedure does not know, or without one that it needs."""
-    unknown, missing = sorted(set(given) - set(names)), sorted(set(names) - set(given))
-    if unknown or missing:
-        raise DefinitionError(
-            f"{what}: unknown {', '.join(unknown) or 'nothing'}; missing {', '.join(missing) or 'nothing'}."
-        )
+    if amiss := _amiss(given, known=names, required=names):
+        raise DefinitionError(f"{what}: {amiss}. It takes {', '.join(names)}.")
+
+
+def _amiss(given: Mapping[str, Any], *, known: Sequence[str], required: Sequence[str]) -> str:
+    """Which keys are unknown, and which are missing, in words; empty if none is."""
+    unknown = [key for key in given if key not in known]
+    missing = [key for key in required if key not in given]
+    said = [f"unknown: {', '.join(unknown)}"] if unknown else []
+    said += [f"missing: {', '.join(missing)}"] if missing else []
+    return "; ".join(said)

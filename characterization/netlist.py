@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from characterization.measured import measured
 from characterization.netlist_definition import Axis, Measure, NetlistDefinition
 from characterization.values import DefinitionError
-from spicebridge.batch import BatchError, batched, shared_parameters
+from spicebridge.batch import batched, shared_parameters
+from spicebridge.batch_lines import BatchError
 from spicebridge.deck import Deck, DeckError, kept_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.project import results_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from characterization.values import DefinitionError, axis, is_number, number
-from spicebridge.batch import RANDOM
+from spicebridge.batch_lines import RANDOM
 from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import TRUSTED, outside, real_path

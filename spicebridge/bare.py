@@ -116,26 +116,6 @@ def _kept_path(folder: Path, digest: str) -> Path:
     return folder / f"{digest[:12]}.cir"
 
 
-def simulate_bare(deck: Deck, *, folder: Path, time_limit: float = 600.0) -> Waveforms:
-    """Run a deck with the bare ngspice program: its ``.meas`` results and its last analysis' waveforms.
-
-    ngspice prints no ``.meas`` results while it writes a raw file, so a deck with ``.meas`` lines runs twice.
-    A measure that ngspice gave no number for is NaN. A trusted deck whose own commands simulate gives its
-    results and no waveforms.
-
-    Args:
-        deck: the deck.
-        folder: where it is kept.
-        time_limit: seconds that each run may take.
-
-    Raises:
-        ConvergenceError: ngspice found no solution; the message says where the deck is kept.
-        SimulationError: it failed otherwise, or ran past the time limit.
-        SpicebridgeError: there is no ngspice program.
-    """
-    return _simulated(deck, folder, _Programs(find_ngspice_program(), time_limit))
-
-
 @dataclass(frozen=True)
 class BareEngine:
     """An engine for procedures whose units all go the bare way; nothing is stored, every unit is simulated.
@@ -218,6 +198,17 @@ def _failed(error: SpicebridgeError, folder: Path) -> Outcome:
 
 
 def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
+    """A deck's ``.meas`` results and its last analysis' waveforms by the bare program.
+
+    ngspice prints no ``.meas`` results while it writes a raw file, so a deck with ``.meas`` lines runs twice.
+    A measure that ngspice gave no number for is NaN. A trusted deck whose own commands simulate gives its
+    results and no waveforms.
+
+    Raises:
+        ConvergenceError: ngspice found no solution; the message says where the deck is kept.
+        SimulationError: it failed otherwise, or ran past the time limit.
+        SpicebridgeError: the program does not start.
+    """
     kept = keep_for_program(deck, folder)
     analysis, said = "", []
     vectors: dict[str, NDArray[Any]] = {}

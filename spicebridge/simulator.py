@@ -21,11 +21,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spicebridge.still_clock import use_still_clock
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED
+from spicebridge.still_clock import use_still_clock
 
 T = TypeVar("T")
 

@@ -165,14 +165,6 @@ class Pool:
         return ended
 
 
-def run_tasks(
-    tasks: Iterable[Task], *, workers: int, time_limit: float = 600.0
-) -> Iterator[tuple[int, Answer]]:
-    """Run decks in a pool of their own; see ``Pool.run``. Closing the iterator stops the workers."""
-    with Pool(workers=workers, time_limit=time_limit) as pool:
-        yield from pool.run(tasks)
-
-
 @dataclass(frozen=True)
 class _Job:
     """A task on its way.

@@ -33,7 +33,7 @@ from spicebridge.files import write_text
 from spicebridge.project import reference_folder
 from spicebridge.table import load_table
 from spicebridge.terminal import cores
-from spicebridge.workers import Task, run_tasks
+from spicebridge.workers import Pool, Task
 
 RUN = "wine_passive_array"
 TUNINGS = ("lines", "thresholds_tuned")
@@ -124,10 +124,11 @@ def in_ngspice(decks: list[Deck], *, columns: int, workers: int) -> np.ndarray:
     """Column currents (A), shape (solutions, vectors, columns)."""
     found: dict[int, np.ndarray] = {}
     tasks = (Task(deck, partial(measure_dc_read, columns=columns)) for deck in decks)
-    for position, answer in run_tasks(tasks, workers=workers):
-        if answer.error is not None:
-            raise answer.error
-        found[position] = answer.value["current"]
+    with Pool(workers=workers) as pool:
+        for position, answer in pool.run(tasks):
+            if answer.error is not None:
+                raise answer.error
+            found[position] = answer.value["current"]
     return np.stack([found[position] for position in range(len(decks))])
 
 

@@ -11,7 +11,8 @@ from spicebridge.deck import Deck, make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 from spicebridge.sweep import Unit
-from spicebridge.workers import Task, run_tasks
+from spicebridge.workers import Task
+from tests.on_workers import on_workers
 
 HEAD = ".control\npre_osdi devices/stt_mtj.osdi\n.endc\n.include devices/mtj_b.lib\n"
 
@@ -58,7 +59,7 @@ def run_all(units: Iterable[Unit]) -> list[dict[str, NDArray[np.float64]]]:
     """The units' values in order, on two worker processes; the first error is raised."""
     listed = list(units)
     tasks = [Task(unit.deck, _Measure(unit)) for unit in listed]
-    answers = dict(run_tasks(tasks, workers=2))
+    answers = on_workers(tasks, workers=2)
     for answer in answers.values():
         if answer.error is not None:
             raise answer.error

@@ -25,13 +25,12 @@ from spicebridge.bare import (
     keep_for_program,
     program_version,
     read_raw,
-    simulate_bare,
 )
 from spicebridge.deck import Deck, make_deck, read_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import TRUSTED
 from spicebridge.project import netlists_folder
-from spicebridge.simulator import SimulationError, Waveforms
+from spicebridge.simulator import SimulationError, Waveforms, whole
 from spicebridge.sweep import Engine, Outcome, Unit
 from spicebridge.workers import simulate
 
@@ -54,9 +53,21 @@ def unit(r: float, *, more: str = "", text: str = RC) -> Unit:
     return Unit(deck(text.replace("1k", f"{r!r}") + more), final_voltage, {"scale": 2.0})
 
 
+def by_program(deck: Deck, *, folder: Path, time_limit: float = 600.0) -> Waveforms:
+    """What the bare engine gives of one deck; what it says of a failure is raised."""
+    engine = BareEngine(folder=folder, workers=1, time_limit=time_limit)
+    (outcome,) = engine.run([Unit(deck, whole, {})])
+    if failed := outcome.failure:
+        if failed.log is None:
+            raise SpicebridgeError(failed.message)
+        raise SimulationError(failed.message, deck=deck, log=failed.log.read_text())
+    assert isinstance(outcome.values, Waveforms)
+    return outcome.values
+
+
 def failure(text: str, folder: Path, *, time_limit: float = 60.0) -> SimulationError:
     with pytest.raises(SimulationError) as caught:
-        simulate_bare(deck(text), folder=folder, time_limit=time_limit)
+        by_program(deck(text), folder=folder, time_limit=time_limit)
     return caught.value
 
 
@@ -84,7 +95,7 @@ def agree(one: Waveforms, other: Waveforms, *, tolerance: float = 1e-9) -> None:
 
 def test_an_rc_circuit_charges_as_the_formula_says_by_both_routes(tmp_path: Path) -> None:
     measured = deck(RC + ".meas tran t_half when v(out)=0.5\n.meas tran v_max max v(out)")
-    routes = simulate_bare(measured, folder=tmp_path), simulate(measured)
+    routes = by_program(measured, folder=tmp_path), simulate(measured)
     for recorded in routes:
         assert recorded.analysis == "tran"
         assert recorded["time"][-1] == pytest.approx(5e-9, abs=0.0)
@@ -112,20 +123,20 @@ ANALYSES = {
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_both_routes_give_the_same_waveforms_of_each_analysis(name: str, tmp_path: Path) -> None:
-    agree(simulate(deck(ANALYSES[name])), simulate_bare(deck(ANALYSES[name]), folder=tmp_path))
+    agree(simulate(deck(ANALYSES[name])), by_program(deck(ANALYSES[name]), folder=tmp_path))
 
 
 @pytest.mark.parametrize("name", ["mtj_write", "synapse_read"])
 def test_both_routes_agree_on_the_projects_own_netlists(name: str, tmp_path: Path) -> None:
     own = read_deck(netlists_folder() / f"{name}.cir")
-    library, program = simulate(own), simulate_bare(own, folder=tmp_path)
+    library, program = simulate(own), by_program(own, folder=tmp_path)
     agree(library, program)
     assert program.measures == pytest.approx(library.measures, rel=1e-9, abs=0.0, nan_ok=True)
     assert len(program.measures) > 1
 
 
 def test_a_small_signal_response_is_complex(tmp_path: Path) -> None:
-    ac = simulate_bare(deck(ANALYSES["ac"]), folder=tmp_path)
+    ac = by_program(deck(ANALYSES["ac"]), folder=tmp_path)
     omega = 2 * np.pi * np.real(ac["frequency"])
     assert ac["out"] == pytest.approx(1 / (1 + 1j * omega * 1e-9), rel=1e-6, abs=0.0)
 
@@ -138,7 +149,7 @@ def test_every_measure_is_read_whatever_its_name_and_one_that_fails_is_nan(tmp_p
         ".meas tran top max v(out)",
         ".meas tran twice param='2*top'",
     )
-    recorded = simulate_bare(deck(RC + "\n".join(measures)), folder=tmp_path)
+    recorded = by_program(deck(RC + "\n".join(measures)), folder=tmp_path)
     assert set(recorded.measures) == {
         "never", "a_name_of_more_than_twenty_letters", "t_rise", "top", "twice",
     }  # fmt: skip
@@ -151,13 +162,13 @@ def test_every_measure_is_read_whatever_its_name_and_one_that_fails_is_nan(tmp_p
 def test_measures_are_found_beside_other_analyses_and_with_a_save_line(tmp_path: Path) -> None:
     line = ".meas tran tau find v(out) at=1n\n"
     for more in (".op\n.ac dec 5 1k 1g\n", ".save v(out)\n"):
-        recorded = simulate_bare(deck(RC + more + line), folder=tmp_path)
+        recorded = by_program(deck(RC + more + line), folder=tmp_path)
         assert recorded.measures["tau"] == pytest.approx(1 - np.exp(-1), rel=1e-3)
     assert "in" not in recorded.vectors
 
 
 def test_a_node_called_by_a_number_is_found(tmp_path: Path) -> None:
-    recorded = simulate_bare(deck("v1 7 0 2\nr1 7 0 1k\n.op"), folder=tmp_path)
+    recorded = by_program(deck("v1 7 0 2\nr1 7 0 1k\n.op"), folder=tmp_path)
     assert recorded["v(7)"] == recorded["7"] == pytest.approx([2.0])
 
 
@@ -181,13 +192,13 @@ def test_a_trusted_decks_own_commands_are_run_once(tmp_path: Path) -> None:
     netlist = tmp_path / "own.cir"
     netlist.write_text(f"title\n{RC}.meas tran top max v(out)\n{COMMANDS.format(more='')}.end\n")
     own = read_deck(netlist, permission=TRUSTED)
-    bare_, library = simulate_bare(own, folder=tmp_path), simulate(own)
+    bare_, library = by_program(own, folder=tmp_path), simulate(own)
     assert bare_.measures["tau"] == pytest.approx(1 - np.exp(-0.5), rel=1e-3)
     assert bare_.measures == pytest.approx(library.measures, rel=1e-9, abs=0.0)
     assert bare_.log.count("Initial Transient Solution") == 1
     netlist.write_text(f"title\n{RC}{COMMANDS.format(more='nonsense')}.end\n")
     with pytest.raises(SimulationError, match=r"(?s)did not do all that the deck says.*nonsense"):
-        simulate_bare(read_deck(netlist, permission=TRUSTED), folder=tmp_path)
+        by_program(read_deck(netlist, permission=TRUSTED), folder=tmp_path)
 
 
 # Raw files
@@ -300,7 +311,7 @@ def test_without_a_program_the_next_step_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(bare, "_CHECKOUT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SpicebridgeError, match=r"there is no ngspice program.*Run 'make demo'"):
-        simulate_bare(deck(RC), folder=tmp_path)
+        by_program(deck(RC), folder=tmp_path)
 
 
 def test_an_unpacked_program_comes_before_the_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +338,7 @@ def test_a_program_that_the_system_refuses_is_told(tmp_path: Path, monkeypatch: 
     with pytest.raises(
         SpicebridgeError, match=r"ngspice does not start: .*Exec format error.*package ngspice"
     ):
-        simulate_bare(deck(RC), folder=tmp_path)
+        by_program(deck(RC), folder=tmp_path)
 
 
 def test_units_run_in_order_whoever_ends_first_and_a_failure_costs_only_itself(tmp_path: Path) -> None:

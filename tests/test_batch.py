@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from spicebridge.batch import BatchError, batched, shared_parameters, unbatched_measures
+from spicebridge.batch import batched, shared_parameters, unbatched_measures
+from spicebridge.batch_lines import BatchError
 from spicebridge.deck import Deck, DeckError, make_deck, read_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import whole
@@ -253,6 +254,31 @@ def test_every_kind_of_transient_measure_follows_its_copy(pool: Pool) -> None:
         ".meas tran i_e find i(e1) at=1n\n.meas tran i_l find i(l1) at=1n\n.meas tran i_b find i(b1) at=1n\n",
         tolerance=2e-5,
     )
+
+
+HYPERBOLIC = {
+    "sinh(x)": np.sinh, "cosh(x)": np.cosh, "tanh(x)": np.tanh, "asinh(x)": np.arcsinh,
+    "acosh(1+x)": lambda x: np.arccosh(1 + x), "atanh(x)": np.arctanh,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HYPERBOLIC)
+def test_hyperbolic_functions_have_their_values_wherever_an_expression_stands(pool: Pool, text: str) -> None:
+    points: Points = [{"x": 0.25}, {"x": 0.5}, {"x": 0.8}]
+
+    def of(argument: str) -> str:
+        return text.replace("x)", f"{argument})")
+
+    deck = deck_of(
+        f".param x=1 f={{{text}}}\n.func g(y) {{{of('y')}}}\nvx v 0 {{x}}\nv1 a 0 {{f}}\nv2 b 0 {{g(x)}}\n"
+        f"b1 c 0 v={of('v(v)')}\nr1 v a 1k\nr2 b c 1k\n.tran 1n 2n\n"
+        + "".join(f".meas tran m_{node} find v({node}) at=1n\n" for node in "abcv")
+        + f".meas tran m_e param='{of('m_v')}'\n"
+    )
+    wanted = HYPERBOLIC[text](np.array([0.25, 0.5, 0.8]))
+    for found in (run_singly(pool, deck, points), run_batched(pool, deck, points)):
+        for name in ("m_a", "m_b", "m_c", "m_e"):
+            assert found[name] == pytest.approx(wanted, rel=1e-9), name
 
 
 def test_ac_measures_follow_their_copy(pool: Pool) -> None:
@@ -518,6 +544,7 @@ REFUSED = {
     ".meas tran late param='v(out)*2'": "of which v was never tried",
     ".meas tran late param='@r1[i]*2'": "of which @ was never tried",
     ".meas tran late param='mine(v_end)'": "of which mine was never tried",
+    ".meas tran late param=sinh(v_end)": "has the expression sinh(v_end) without quotes or braces around it",
 }  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from spicebridge.convergence import AIDS, aid_name, aided
 from spicebridge.deck import Deck, make_deck
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, whole
 from spicebridge.sweep import Engine, Unit
-from spicebridge.workers import Answer, Task, run_tasks
+from spicebridge.workers import Answer, Task
+from tests.on_workers import on_workers
 
 pytestmark = pytest.mark.usefixtures("results")
 
@@ -58,7 +59,7 @@ def deck(text: str) -> Deck:
 
 
 def answers(*texts: str) -> list[Answer]:
-    ran = dict(run_tasks([Task(deck(text), whole) for text in texts], workers=1, time_limit=60))
+    ran = on_workers([Task(deck(text), whole) for text in texts], workers=1, time_limit=60)
     return [ran[position] for position in range(len(texts))]
 
 

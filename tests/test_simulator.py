@@ -8,19 +8,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from spicebridge.deck import Deck, make_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_failure
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import SimulationError, Waveforms
-from spicebridge.workers import Answer, Task, run_tasks, simulate
+from spicebridge.sweep import Engine, Unit
+from spicebridge.workers import Answer, Task, simulate
+from tests.on_workers import on_workers
 
 pytestmark = pytest.mark.usefixtures("results")
 
@@ -48,9 +51,12 @@ def rc(number: int) -> Deck:
     return deck(RC.replace("1k", f"{1000 + number}"), name=f"rc{number}")
 
 
-def ended(answers: Iterable[tuple[int, Answer]]) -> dict[int, Any]:
+def ended(answers: Mapping[int, Answer]) -> dict[int, Any]:
     """Each position's value or error."""
-    return {position: answer.value if answer.error is None else answer.error for position, answer in answers}
+    return {
+        position: answer.value if answer.error is None else answer.error
+        for position, answer in answers.items()
+    }
 
 
 def final(recorded: Waveforms) -> float:
@@ -168,7 +174,7 @@ def test_a_bad_deck_after_a_good_one_raises_and_never_gives_stale_waveforms() ->
     tasks = []
     for number, line in enumerate(bad):
         tasks += [Task(rc(number), final), Task(deck(f"{RC}{line}"), final)]
-    outcomes = ended(run_tasks(tasks, workers=1, time_limit=60))
+    outcomes = ended(on_workers(tasks, workers=1, time_limit=60))
     for number in range(len(bad)):
         tau = (1000 + number) * 1e-12
         assert outcomes[2 * number] == pytest.approx(1 - np.exp(-5e-9 / tau), rel=1e-3)
@@ -210,7 +216,7 @@ def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
     tasks = [Task(deck(diode), diode_voltage)]
     for line in OPTIONS:
         tasks += [Task(deck(f"{line}\n{diode}\n.save v(b)"), diode_voltage), Task(deck(diode), diode_voltage)]
-    outcomes = ended(run_tasks(tasks, workers=1, time_limit=60))
+    outcomes = ended(on_workers(tasks, workers=1, time_limit=60))
     assert [outcomes[2 * index] for index in range(len(OPTIONS) + 1)] == [outcomes[0]] * (len(OPTIONS) + 1)
     assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
 
@@ -233,7 +239,7 @@ def test_ngspice_runs_where_no_file_of_a_users_lies(tmp_path: Path, monkeypatch:
 def test_a_shunt_capacitance_is_for_its_own_deck_only() -> None:
     divider = "v1 a 0 pulse(0 1 0 1p 1p 1)\nr1 a b 1k\nr2 b 0 1k\n.tran 1p 1n"
     decks = [deck(divider), deck(f"{divider}\n.options cshunt=1e-9"), deck(divider)]
-    outcomes = ended(run_tasks([Task(each, last_voltage) for each in decks], workers=1))
+    outcomes = ended(on_workers([Task(each, last_voltage) for each in decks], workers=1))
     assert outcomes[0] == outcomes[2] == pytest.approx(0.5, rel=1e-6)
     assert outcomes[1] < 0.1
 
@@ -247,7 +253,7 @@ def diode_voltage(recorded: Waveforms) -> float:
 
 
 def test_five_hundred_decks_in_one_process_hardly_grow_it() -> None:
-    outcomes = ended(run_tasks([Task(rc(number), peak_memory) for number in range(500)], workers=1))
+    outcomes = ended(on_workers([Task(rc(number), peak_memory) for number in range(500)], workers=1))
     grown = outcomes[499] - outcomes[20]
     assert grown < 4.0, f"{grown:.1f} MB"
 
@@ -369,7 +375,7 @@ class Bound:
 def test_a_worker_lost_in_mid_deck_costs_no_deck(tmp_path: Path, how: str, workers: int) -> None:
     measures = [final, Bound(once, marker=str(tmp_path / "marker"), how=how), final, final]
     tasks = [Task(rc(number), measure) for number, measure in enumerate(measures)]
-    outcomes = ended(run_tasks(tasks, workers=workers, time_limit=20 if how == "die" else 1))
+    outcomes = ended(on_workers(tasks, workers=workers, time_limit=20 if how == "die" else 1))
     assert (tmp_path / "marker").exists()
     expected = [1 - np.exp(-5e-9 / ((1000 + number) * 1e-12)) for number in range(4)]
     assert [outcomes[number] for number in range(4)] == pytest.approx(expected, rel=1e-3)
@@ -378,7 +384,7 @@ def test_a_worker_lost_in_mid_deck_costs_no_deck(tmp_path: Path, how: str, worke
 @pytest.mark.parametrize(("how", "words"), [("die", "ended with status -9"), ("hang", "ran past 1 s")])
 def test_a_deck_that_costs_two_workers_is_an_error_with_the_deck_kept(how: str, words: str) -> None:
     tasks = [Task(rc(0), final), Task(rc(1), Bound(always, how=how)), Task(rc(2), final)]
-    outcomes = ended(run_tasks(tasks, workers=1, time_limit=1))
+    outcomes = ended(on_workers(tasks, workers=1, time_limit=1))
     assert isinstance(outcomes[0], float)
     assert isinstance(outcomes[2], float)
     assert isinstance(outcomes[1], SimulationError)
@@ -400,7 +406,7 @@ def test_a_deck_past_its_time_limit_is_stopped() -> None:
 
 def test_a_measure_that_does_not_work_is_told_with_its_own_traceback() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)measuring rc0 failed.*ZeroDivisionError"):
-        ended(run_tasks([Task(rc(0), broken)], workers=1))
+        ended(on_workers([Task(rc(0), broken)], workers=1))
 
 
 def broken(recorded: Waveforms) -> float:
@@ -413,10 +419,17 @@ def test_a_missing_library_is_told_with_the_variable_that_names_it(monkeypatch: 
         simulate(rc(0))
 
 
-def test_closing_the_iterator_stops_the_workers() -> None:
-    import multiprocessing
+def process_number(recorded: Waveforms) -> dict[str, NDArray[Any]]:  # noqa: ARG001  # a measure
+    return {"pid": np.array([os.getpid()])}
 
-    outcomes = run_tasks([Task(rc(number), final) for number in range(4)], workers=2)
-    next(outcomes)
+
+def test_closing_the_iterator_stops_the_workers(tmp_path: Path) -> None:
+    engine = Engine(store=tmp_path / "points.sqlite", workers=1, version="ngspice-test")
+    outcomes = engine.stream([Unit(rc(number), process_number, {}) for number in range(4)])
+    _, first = next(outcomes)
+    assert first.values is not None
+    (worker,) = first.values["pid"]
+    os.kill(worker, 0)  # it is there
     outcomes.close()
-    assert multiprocessing.active_children() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)

@@ -328,8 +328,9 @@ GOOD = 'procedure = "synapse_read"\n[sweep]\nv_read = [0.2]\nt_read = [1e-9]\n'
     ("text", "words"),
     [
         ("procedure = ", "is not valid TOML"),
-        ('procedure = "synapse_read"\n', r"missing \['sweep'\]"),
-        (GOOD + "[sweeep]\n", r"unknown \['sweeep'\]"),
+        ('procedure = "synapse_read"\n', r"mine\.toml: missing: sweep\. A definition has procedure, about"),
+        (GOOD + "[sweeep]\n", r"mine\.toml: unknown: sweeep\. A definition has"),
+        (GOOD.replace("[sweep]", "[sweeep]"), r"mine\.toml: unknown: sweeep; missing: sweep\. A definition"),
         ('procedure = "synapse_read"\nsweep = 3\n', "sweep should be a section"),
         ("cell = 3\n" + GOOD, "cell should be a section"),
         (GOOD + "[cell]\nmjt = 'mtj_a'\n", "a cell has no 'mjt'. It has: mtj, card"),
@@ -359,7 +360,12 @@ def test_a_definition_that_makes_no_sense_is_refused_plainly(tmp_path: Path, tex
             "axis v_read needs numbers start and stop, and points",
         ),
         (GOOD.replace("[0.2]", "{start = 0.1, stop = 0.2, points = 0}"), "points, 1 to"),
-        (GOOD.replace("v_read", "v_raed"), "unknown v_raed; missing v_read"),
+        (
+            GOOD.replace("v_read", "v_raed"),
+            r"mine sweep: unknown: v_raed; missing: v_read\. It takes v_",
+        ),
+        (GOOD + "v_raed = [0.2]\n", r"mine sweep: unknown: v_raed\. It takes v_read, t_read\.$"),
+        (GOOD.replace("v_read = [0.2]\n", ""), r"mine sweep: missing: v_read\. It takes v_read, t_read\.$"),
         (
             GOOD + "[cell]\nmtj = 'mtj_z'\n",
             r"no devices/mtj_z\.lib in netlists\. Known there: mtj_a, mtj_array, mtj_b",
@@ -401,6 +407,21 @@ def test_an_override_is_checked_like_the_file() -> None:
         load_definition("synapse_read", size="quick", overrides={"cel.temperature": 350})
     with pytest.raises(SpicebridgeError, match="a cell has no 'temprature'"):
         load_definition("synapse_read", size="quick", overrides={"cell.temprature": 350})
+
+
+@pytest.mark.parametrize("text", [GOOD, 'deck = "rc.cir"\n'])
+def test_a_file_of_ones_own_may_not_have_the_name_of_a_table_of_the_projects(
+    tmp_path: Path, text: str
+) -> None:
+    own = tmp_path / "mtj_write.toml"
+    own.write_text(text)
+    with pytest.raises(
+        DefinitionError, match=r"mtj_write is one that comes with the project.*Rename the"
+    ) as told:
+        load_definition(str(own), size="quick")
+    assert str(own) in str(told.value)
+    projects = Path(__file__).parent.parent / "characterization" / "tables" / "mtj_write.toml"
+    assert load_definition(str(projects), size="quick") == load_definition("mtj_write", size="quick")
 
 
 def test_a_misspelt_definition_is_told_with_the_nearest() -> None:

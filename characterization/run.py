@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import xarray as xr
 
-from characterization import (
-    array_read,
-    array_write,
-    mtj_write,
-    netlist,
-    pair_read,
-    pcm_reset,
-    pcm_set,
-    synapse_read,
-)
+from characterization import netlist
 from characterization.definition import Definition, DefinitionError, cell_kind
 from characterization.netlist_definition import NetlistDefinition
 from circuits.cell import make_settings
@@ -29,15 +21,8 @@ from spicebridge.project import netlists_folder
 from spicebridge.sweep import Ran, Runs
 from spicebridge.table import LookupTable
 
-PROCEDURES: dict[str, Callable[[Definition[Any], Runs], tuple[xr.Dataset, list[Ran]]]] = {
-    "array_read": array_read.characterize,
-    "array_write": array_write.characterize,
-    "mtj_write": mtj_write.characterize,
-    "pair_read": pair_read.characterize,
-    "pcm_reset": pcm_reset.characterize,
-    "pcm_set": pcm_set.characterize,
-    "synapse_read": synapse_read.characterize,
-}
+# Each is a module here of that name, imported when it is asked for: most take a good part of SciPy along.
+PROCEDURES = ("array_read", "array_write", "mtj_write", "pair_read", "pcm_reset", "pcm_set", "synapse_read")
 
 
 def make_table(definition: Definition[Any] | NetlistDefinition, engine: Runs) -> LookupTable:
@@ -71,7 +56,9 @@ def _characterize(definition: Definition[Any], engine: Runs) -> tuple[xr.Dataset
             f"{definition.name} asks for procedure {definition.procedure!r}. "
             f"There are: {', '.join(PROCEDURES)}."
         )
-    data, ran = PROCEDURES[definition.procedure](definition, engine)
+    module = import_module(f"characterization.{definition.procedure}")
+    characterize: Callable[[Definition[Any], Runs], tuple[xr.Dataset, list[Ran]]] = module.characterize
+    data, ran = characterize(definition, engine)
     return data, _lineage(definition, data, ran)
 
 

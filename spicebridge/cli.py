@@ -151,7 +151,8 @@ def simulate(
     from spicebridge.deck import read_deck
     from spicebridge.files import write_text
     from spicebridge.permission import TRUSTED, outside
-    from spicebridge.show import measures_text, waveform_figure
+    from spicebridge.plots import waveform_figure
+    from spicebridge.show import measures_text
     from spicebridge.workers import simulate as run
 
     check_plot(plot)
@@ -252,7 +253,7 @@ def characterize(
     executor: Executor | None = connect(scheduler) if scheduler else None
     version = cluster_engine(executor) if executor else _engine_version()
     holes = 0
-    for given, definition in zip(names, definitions, strict=True):
+    for definition in definitions:
         counted: Counter[str] = Counter()
         with sweep_bar(definition.name) as show:
             engine = Engine(
@@ -272,12 +273,10 @@ def characterize(
         click.echo(table_text(table))
         click.echo(f"This time: {counted['simulated']} simulated, {counted['stored']} from the store")
         click.echo(f"Written: {path}\n")
-        made = [f"made from {given}"] if given.endswith(".toml") else []
-        made += [f"made with {', '.join(settings)}"] if settings else []
-        if made and path != tracked and tracked.is_file():
+        if settings and path != tracked and tracked.is_file():
             click.echo(
-                f"Note: {' and '.join(made)}; train reads it instead of the reference until it is deleted: "
-                f"{path}",
+                f"Note: made with {', '.join(settings)}; train reads it instead of the reference until it is "
+                f"deleted: {path}",
                 err=True,
             )
         if table.holes:
@@ -307,7 +306,8 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     Example: spicebridge show mtj_write p_switch --plot p_switch.png
     """
     from spicebridge.catalog import find_table
-    from spicebridge.show import describe, quantity_text, table_figure, table_text
+    from spicebridge.plots import table_figure
+    from spicebridge.show import describe, quantity_text, table_text
 
     check_plot(plot)
     found = find_table(table)

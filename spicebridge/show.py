@@ -1,16 +1,15 @@
-"""A table or waveforms for people: description, text, plot."""
+"""A table for people: description and text."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable, TableError
 
 _PREFIXES = (
@@ -25,7 +24,13 @@ _PREFIXES = (
     (1e6, "M"),
     (1e9, "G"),
 )
-_CURVES = 12
+# Units that take one. Another, such as kilohm, degC or m^2, has a prefix already, or would mean another
+# size with one.
+_PREFIXED = frozenset({
+    "A", "C", "F", "H", "Hz", "J", "K", "Ohm", "Pa", "S", "T", "V", "W", "Wb", "bit", "eV", "m", "mol", "ohm",
+    "rad", "s", "Ω",
+})  # fmt: skip
+_UNIT = re.compile(r"([^\W\d_]+)(?:[/*·. ]|$)")
 _HOLES = 10  # told one by one
 
 
@@ -106,7 +111,7 @@ def _plain(value: float | str) -> str:
 
 def quantity_text(table: LookupTable, quantity: str) -> str:
     """One quantity's values, a row for each point of all axes but the last; long axes are thinned."""
-    variable = _variable(table, quantity)
+    variable = variable_of(table, quantity)
     unit = variable.attrs["units"]
     last = variable.dims[-1] if variable.dims else None
     rows = [f"{table.name}.{quantity} [{unit}]: {variable.attrs['long_name']}"]
@@ -119,11 +124,11 @@ def quantity_text(table: LookupTable, quantity: str) -> str:
     for outer in np.ndindex(variable.shape[:-1]):
         values = variable.values[outer]
         told = " ".join(f"{with_unit(values[index], unit):>10}" for index in picked)
-        rows.append(f"{_point_label(table, variable, outer):>30} {told}")
+        rows.append(f"{point_label(table, variable, outer):>30} {told}")
     return "\n".join(rows)
 
 
-def _point_label(table: LookupTable, variable: xr.DataArray, at: tuple[int, ...]) -> str:
+def point_label(table: LookupTable, variable: xr.DataArray, at: tuple[int, ...]) -> str:
     """A point of the variable's first axes in words."""
     return ", ".join(
         _label(variable[dim].values[index], table.data[dim].attrs.get("units", ""))
@@ -131,60 +136,16 @@ def _point_label(table: LookupTable, variable: xr.DataArray, at: tuple[int, ...]
     )
 
 
-def table_figure(table: LookupTable, quantity: str) -> Figure:
-    """A quantity against its last axis, a curve for each point of the others (the first dozen)."""
-    variable = _variable(table, quantity)
-    if variable.ndim == 0:
-        raise TableError(f"{table.name}.{quantity} is a single value; there is nothing to plot.")
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    last = str(variable.dims[-1])
-    shapes = list(np.ndindex(variable.shape[:-1]))
-    for index in shapes[:: max(1, math.ceil(len(shapes) / _CURVES))]:
-        label = _point_label(table, variable, index)
-        axes.plot(variable[last].values, variable.values[index], label=label or None, linewidth=1.2)
-    for scale, of in ((axes.set_xscale, variable[last]), (axes.set_yscale, variable)):
-        if of.attrs.get("scale") == "log":
-            scale("log")
-    axes.set_xlabel(f"{last} [{table.data[last].attrs.get('units', '')}]")
-    axes.set_ylabel(f"{variable.attrs['long_name']} [{variable.attrs['units']}]")
-    axes.set_title(f"{table.name}  {table.digest[:12]}", fontsize="medium")
-    if shapes != [()]:
-        axes.legend(fontsize="x-small")
-    return figure
-
-
-def waveform_figure(recorded: Waveforms) -> Figure:
-    """Every saved waveform against the analysis' sweep variable, voltages above currents."""
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    name = next(
-        (each for each in ("time", "frequency", "v-sweep", "i-sweep") if each in recorded.vectors), None
-    )
-    for vector, values in recorded.vectors.items():
-        if vector == name:
-            continue
-        axes = lower if vector.endswith("#branch") else upper
-        x = recorded.vectors[name] if name else np.arange(len(values))
-        axes.plot(
-            np.real(x), np.real(values), label=vector, linewidth=1.0, marker="" if len(values) > 1 else "o"
-        )
-    for axes, label in ((upper, "voltage, inner nodes [V]"), (lower, "current [A]")):
-        axes.set_ylabel(label)
-        if axes.lines:
-            axes.legend(fontsize="x-small")
-    lower.set_xlabel({"time": "time [s]", "frequency": "frequency [Hz]"}.get(name or "", name or "point"))
-    return figure
-
-
 def with_unit(value: float | None, unit: str) -> str:
-    """A value to three figures with an SI prefix: ``52.3 fJ``; pure numbers as they are."""
+    """A value to three figures with an SI prefix: ``52.3 fJ``; where none fits the unit, to four as it is."""
     if value is None or not math.isfinite(value):
         return "none"
     if unit in ("", "1", "%"):
         return f"{value:.4g}{'' if unit != '%' else ' %'}"
     if value == 0:
         return f"0 {unit}"
+    if not ((leading := _UNIT.match(unit)) and leading[1] in _PREFIXED):
+        return f"{value:.4g} {unit}"
     scale, prefix = next(
         ((scale, prefix) for scale, prefix in reversed(_PREFIXES) if abs(value) >= scale * 0.9995),
         _PREFIXES[0],
@@ -197,7 +158,12 @@ def measures_text(measures: Mapping[str, float]) -> str:
     return "\n".join(f"  {name:<16} {value:.6g}" for name, value in measures.items())
 
 
-def _variable(table: LookupTable, quantity: str) -> xr.DataArray:
+def variable_of(table: LookupTable, quantity: str) -> xr.DataArray:
+    """The quantity with its axes.
+
+    Raises:
+        TableError: the table has none of this name.
+    """
     if quantity not in table.quantities:
         raise TableError(
             f"table {table.name} has no quantity {quantity!r}. It has: {', '.join(table.quantities)}."

@@ -151,7 +151,6 @@ def simulate(
     from spicebridge.deck import read_deck
     from spicebridge.files import write_text
     from spicebridge.permission import TRUSTED, outside
-    from spicebridge.plots import waveform_figure
     from spicebridge.show import measures_text
     from spicebridge.workers import simulate as run
 
@@ -162,6 +161,8 @@ def simulate(
     if export is not None:
         write_text(export, chosen.replayable())
     if plot is not None:
+        from spicebridge.plots import waveform_figure
+
         save_figure(waveform_figure(recorded), plot)
     if as_json:
         print_json(
@@ -306,13 +307,14 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     Example: spicebridge show mtj_write p_switch --plot p_switch.png
     """
     from spicebridge.catalog import find_table
-    from spicebridge.plots import table_figure
     from spicebridge.show import describe, quantity_text, table_text
 
     check_plot(plot)
     found = find_table(table)
     text = quantity_text(found, quantity) if quantity else table_text(found)
     if plot is not None:
+        from spicebridge.plots import table_figure
+
         save_figure(table_figure(found, quantity or found.quantities[0]), plot)
     if as_json:
         print_json(describe(found))

@@ -45,7 +45,7 @@ unit = "V"
 """
 POINTS = 400  # at 10 ms each
 FEW = 30
-# Many and short: a kill that finds a deck twice, which is then a hole as it should be, is all but impossible.
+# Many and short: kills seldom find a deck twice, which is then a hole as it should be.
 QUICK = RC.replace(".tran 1p 5n 0 1p", ".tran 10p 3n")
 MANY = 3000  # at 1 ms each
 IN_PROC = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")

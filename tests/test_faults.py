@@ -96,9 +96,10 @@ def test_ten_kills_of_the_command_cost_no_finished_point(sweep: Path, results: P
 
 
 @IN_PROC
-def test_ten_kills_of_workers_in_one_run_cost_nothing(tmp_path: Path, results: Path) -> None:
+def test_ten_kills_of_workers_in_one_run_lose_nothing(tmp_path: Path, results: Path) -> None:
     chance = random.Random(4)
-    command = start(write_sweep(tmp_path / "sweep", points=MANY, deck=QUICK))
+    sweep = write_sweep(tmp_path / "sweep", points=MANY, deck=QUICK)
+    command = start(sweep)
     killed = 0
     while killed < 10 and command.poll() is None:
         # One that has ngspice; of those that are only starting, a killer this quick would let none begin.
@@ -110,6 +111,9 @@ def test_ten_kills_of_workers_in_one_run_cost_nothing(tmp_path: Path, results: P
                 killed += 1
     assert killed == 10
     said = ended(command)
+    if said.code == 1:  # two of the kills met the same deck, which is then a hole until the next run
+        assert "its process ended with status -9, 2 times" in said.err
+        said = ended(start(sweep))
     assert (said.code, said.err) == (0, "")
     assert_right(results, undisturbed(MANY))
 

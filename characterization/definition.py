@@ -23,6 +23,7 @@ __all__ = [
 _FOLDER = Path(__file__).parent / "tables"
 SIZES = ("quick", "full")
 _SECTIONS = ("procedure", "about", "cell", "sweep", *SIZES)
+_OF_A_NETLIST = ("deck", "axes", "measures")
 # The circuit of each procedure, by the dataclass of its settings.
 _CELLS: Mapping[str, type[Any]] = {
     "array_read": ArrayCell,
@@ -71,7 +72,7 @@ def available_definitions() -> list[str]:
 def load_definition(
     name: str, *, size: str, overrides: Mapping[str, Any] | None = None, trust: bool = False
 ) -> Definition[Any] | NetlistDefinition:
-    """A definition by name or by the path of a TOML file: of a procedure, or of a netlist (``deck = ...``).
+    """A definition by name or by the path of a TOML file: of a procedure, or of a netlist of one's own.
 
     Args:
         name: one of ``available_definitions()``, or a path ending in ``.toml``.
@@ -105,7 +106,7 @@ def load_definition(
             "project, which this one would replace. Rename the file."
         )
     content = read_toml(path, what="table definition", error=DefinitionError)
-    if "deck" in content and "procedure" not in content:
+    if "procedure" not in content and not content.keys().isdisjoint(_OF_A_NETLIST):
         return netlist_definition(path, content, overrides=overrides or {}, trust=trust)
     return _procedure_definition(path, content, size=size, overrides=overrides or {})
 
@@ -140,8 +141,8 @@ def _procedure_definition(
 def _check_sections(path: Path, content: Mapping[str, Any]) -> None:
     if amiss := _amiss(content, known=_SECTIONS, required=("procedure", "sweep")):
         raise DefinitionError(
-            f"{path.name}: {amiss}. A definition has {', '.join(_SECTIONS)}, or deck, axes and measures "
-            "for a netlist of your own."
+            f"{path.name}: {amiss if content else 'it is empty'}. A definition has {', '.join(_SECTIONS)}, "
+            f"or {', '.join(_OF_A_NETLIST)} for a netlist of your own (see docs/own_netlist.md)."
         )
     plain = [
         section for section in ("cell", "sweep", *SIZES) if not isinstance(content.get(section, {}), dict)

@@ -9,7 +9,7 @@ from typing import Any
 
 from characterization.definition import Definition, axis
 from characterization.mtj_write import DEVICES_PER_DECK
-from characterization.netlist import Units
+from characterization.netlist import Units, without_value
 from characterization.netlist_definition import NetlistDefinition
 from characterization.pcm_set import DEVICES_PER_DECK as PCM_DEVICES_PER_DECK
 from characterization.run import definition_of, make_table
@@ -27,12 +27,12 @@ class Again:
 
     Attributes:
         values: by quantity and the items of its place; NaN for none.
-        failed: whether any of its simulations failed.
+        failures: why a simulation failed, or left a measure without a value, by its deck's digest.
         decks: digests of all that ran.
     """
 
     values: Mapping[tuple[object, ...], float]
-    failed: bool
+    failures: Mapping[str, str]
     decks: frozenset[str]
 
 
@@ -94,8 +94,13 @@ def _netlist_part(table: LookupTable, definition: NetlistDefinition, points: Seq
             for point, outcome in zip(points, outcomes, strict=True)
             for name in table.quantities
         }
-        failed = any(math.isnan(value) for value in values.values())
-        return Again(values, failed, frozenset(units[at].deck.digest for at in range(len(units))))
+        digests = [units[at].deck.digest for at in range(len(units))]
+        failures = {}
+        for digest, point, outcome in zip(digests, points, outcomes, strict=True):
+            missing = [name for name in table.quantities if math.isnan(values[place(table, name, point)])]
+            if missing:
+                failures[digest] = outcome.failure.reason if outcome.failure else without_value(missing)
+        return Again(values, failures, frozenset(digests))
 
     return Part(tuple(points), len(units), 0, simulate)
 
@@ -117,7 +122,8 @@ def _part(
             for name, variable in again.data.items():
                 at = {each: point[str(each)] for each in variable.dims}
                 values[place(table, str(name), point)] = float(variable.sel(at))
-        return Again(values, "failed" in again.lineage, frozenset(again.lineage["decks"]))
+        failures = {each["deck"]: each["why"] for each in again.lineage.get("failed", ())}
+        return Again(values, failures, frozenset(again.lineage["decks"]))
 
     return Part(tuple(points), simulations, devices, simulate)
 

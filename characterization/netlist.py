@@ -20,6 +20,7 @@ from spicebridge.batch import batched, shared_parameters
 from spicebridge.batch_lines import BatchError
 from spicebridge.deck import Deck, DeckError, kept_deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.failure import keep_deck
 from spicebridge.project import results_folder
 from spicebridge.sweep import Engine, Outcome, Runs, Unit
 from spicebridge.table import LookupTable
@@ -41,7 +42,7 @@ def characterize(definition: NetlistDefinition, engine: Runs) -> tuple[xr.Datase
     if definition.time_limit is not None and isinstance(engine, Engine):
         engine = replace(engine, time_limit=definition.time_limit)
     units = Units(definition, batch=definition.batch)
-    found = _Found(definition)
+    found = _Found(definition, Units(definition, batch=1))
     again: list[Index] = []
     for position, outcome in engine.stream(units):
         points = units.points(position)
@@ -179,6 +180,7 @@ class _Found:
     """The values as they come, and what there is to say of some points."""
 
     definition: NetlistDefinition
+    units: Units
     values: dict[str, NDArray[np.float64]] = field(init=False)
     first_failure: str = ""
     failed: dict[Index, str] = field(default_factory=dict)
@@ -209,10 +211,18 @@ class _Found:
                 else:
                     missing.append(name)
             if missing:
-                self.failed[point] = f".meas {', '.join(missing)} gave no value"
-                self.first_failure = self.first_failure or self.failed[point]
+                self.failed[point] = without_value(missing)
+                kept = keep_deck(self.units.deck(point))
+                self.first_failure = self.first_failure or (
+                    f"{self.failed[point]}. A replay gives ngspice's words on it.\n  {kept}"
+                )
             if outcome.aid is not None:
                 self.aids[point] = outcome.aid
+
+
+def without_value(measures: Sequence[str]) -> str:
+    """What to say of a simulation that ran and left these measures without a value."""
+    return f".meas {', '.join(measures)} gave no value"
 
 
 def _dataset(definition: NetlistDefinition, values: Mapping[str, NDArray[np.float64]]) -> xr.Dataset:
@@ -251,9 +261,8 @@ def _lineage(definition: NetlistDefinition, simulations: int, found: _Found) -> 
         "netlists": dict(definition.netlists),
     }
     if found.failed:
-        units = Units(definition, batch=1)
         lineage["failed"] = [
-            {"at": _at(definition, point), "deck": units.deck(point).digest, "why": found.failed[point]}
+            {"at": _at(definition, point), "deck": found.units.deck(point).digest, "why": found.failed[point]}
             for point in sorted(found.failed)
         ]
     if found.aids:

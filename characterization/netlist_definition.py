@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from characterization.values import DefinitionError, axis, is_number, number
-from spicebridge.batch_lines import RANDOM
+from spicebridge.batch_lines import random_line
 from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import TRUSTED, outside, real_path
@@ -341,17 +341,17 @@ def _check_deck(
     deck: Deck, axes: Sequence[Axis], measures: Sequence[Measure], parameters: Mapping[str, float]
 ) -> None:
     """Refuse names that the deck does not have, and a temperature that ngspice would not take."""
-    for line in deck.text.splitlines():
+    for line in deck.lines:
         if _BARE_TEMPERATURE.match(line):
             raise DefinitionError(
                 f"deck: ngspice takes 27 for the temperature in {line!r}; put the parameter in braces."
             )
-    if random := next((line for line in deck.text.splitlines() if RANDOM.search(line)), None):
+    if random := random_line(deck):
         raise DefinitionError(
             f"deck: {random!r} draws random numbers, and nothing seeds those of ngspice, so no value could "
             "be made again. A Verilog-A model with a seed as parameter can be swept over that."
         )
-    kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.text.splitlines()) if match})
+    kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
     if len(kinds) > 1:
         raise DefinitionError(
             f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "

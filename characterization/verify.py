@@ -31,11 +31,13 @@ from spicebridge.table import LookupTable, TableError
 TOLERANCE = 1e-6
 # Points of one deck share its time steps. Where ngspice adapts these, levels and crossing times of RC lines
 # and of a rectifier came out up to 0.6 % from those of single decks. Worse (3 %; a third for the integral of
-# a spiky current) only where the steps were too coarse for the measure itself, which is worth being told.
+# a spiky current) only where the steps were too coarse for the measure itself, which is worth being told; and
+# near zero in circuits of B sources, by 1e-4 of the measure's largest value: Newton's search ends at reltol.
 BATCHED_TOLERANCE = 1e-2
 # An entry smaller than this share of its quantity's largest value is held to the tolerance of that share:
 # such values (a leakage current, a probability's tail) are differences of larger ones.
 FLOOR = 1e-3
+_FAILURES = 10  # told one by one
 SAME, DIFFERS, FAILED, HOLE, FILLED = "same", "differs", "failed", "hole", "filled"
 
 
@@ -113,6 +115,7 @@ class Verification:
         tolerance: the largest difference that counts as the same; see ``Entry.difference`` for its scale.
         entries: every quantity at every point, each once.
         decks: the kept decks, which ``ngspice -b`` runs.
+        failures: why decks failed now, by their paths; without what the table's holes say themselves.
         batched: whether the table's points shared decks, which those simulated again do not.
         familiar: whether any of the decks is one of the table's own; if not, the circuits were changed since.
     """
@@ -128,6 +131,7 @@ class Verification:
     tolerance: float
     entries: tuple[Entry, ...]
     decks: tuple[Path, ...]
+    failures: Mapping[str, str]
     batched: bool
     familiar: bool
 
@@ -184,15 +188,18 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
     engine = replace(engine, progress=_of_all(engine.progress, plan.simulations))
     entries: dict[tuple[object, ...], Entry] = {}
     decks: set[str] = set()
+    failures: dict[str, str] = {}
     largest = {name: _largest(table.data[name].values) for name in table.quantities}
     for part in plan.parts:
         again = part.simulate(engine)
         decks |= again.decks
+        failures |= again.failures
         for point in part.points:
             for quantity in table.quantities:
                 entry = _compared(table, again, quantity, point, limit, largest[quantity])
                 # A quantity without some of the axes has one value for several points.
                 entries.setdefault(place(table, quantity, point), entry)
+    holes = {each["deck"]: each["why"] for each in table.holes}
     return Verification(
         table=table.name,
         digest=table.digest,
@@ -205,6 +212,11 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
         tolerance=limit,
         entries=tuple(entries.values()),
         decks=tuple(sorted(engine.kept(digest) for digest in decks)),
+        failures={
+            str(engine.kept(digest)): why
+            for digest, why in sorted(failures.items())
+            if holes.get(digest) != why
+        },
         batched=_is_batched(table),
         # A netlist's lineage holds its base deck, of which each point's is a variant.
         familiar=isinstance(definition_of(table), NetlistDefinition)
@@ -245,6 +257,8 @@ def verification_text(verification: Verification) -> str:
     said = ", ".join(f"{count} {_WORDS[verdict]}" for verdict, count in counts.items() if count)
     worst = max((each.difference for each in told.entries if each.verdict in (SAME, DIFFERS)), default=0.0)
     rows.append(f"{'Verified' if told.ok else 'NOT verified'}: {said}; largest difference {worst:.2g}")
+    if counts[FAILED]:
+        rows += [_failure_text(Path(deck), why) for deck, why in list(told.failures.items())[:_FAILURES]]
     if not told.ok and told.engine != told.recorded_engine:
         rows.append(f"Another ngspice rounds otherwise; a larger --tolerance allows for {told.engine}.")
     if not told.ok and told.batched and worst > 0:
@@ -284,6 +298,12 @@ def _entry_text(entry: Entry) -> str:
     return f"  {entry.verdict:<8} {entry.quantity:<20} {values:<48} differs {entry.difference:<8.2g} {where}"
 
 
+def _failure_text(deck: Path, why: str) -> str:
+    log = deck.with_suffix(".log")
+    said = f"   Log: {log}" if log.is_file() else ""
+    return f"Failed now: {why}\n  Replay: ngspice -b {deck}{said}"
+
+
 def _largest(values: NDArray[Any]) -> float:
     """The largest finite magnitude; zero if there is none."""
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
@@ -300,7 +320,7 @@ def _compared(
     # A failed simulation leaves NaN, and zero where something is counted.
     empty = {0.0} if variable.dtype.kind == "i" else set()
     hole = (math.isnan(recorded) or recorded in empty) and _has_failed(table, point)
-    failed = (math.isnan(repeated) or repeated in empty) and again.failed
+    failed = (math.isnan(repeated) or repeated in empty) and bool(again.failures)
     same = difference <= tolerance
     if hole and failed:
         verdict = HOLE

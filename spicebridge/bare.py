@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from spicebridge.convergence import AIDS, aid_name, aided
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
-from spicebridge.failure import Failure
+from spicebridge.failure import Failure, kept_text, unkept_failure
 from spicebridge.files import write_text
-from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED
+from spicebridge.netlist_text import lines_of
+from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED, told_reason
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms
 from spicebridge.sweep import Outcome, Progress, Unit
 
@@ -43,7 +44,7 @@ _NOT_DONE = re.compile(
 # The commands by which a trusted deck's .control block simulates.
 _SIMULATES = re.compile(r"^(?:run|tran|ac|dc|op|tf|noise|sens|pz|sp|disto)(?:\s|$)", re.IGNORECASE)
 _UNSOLVED = re.compile(UNSOLVED, re.IGNORECASE)
-_LAST_WORDS = 12
+_FIRST_WORDS = 12
 # ngspice's names of analyses, by a word of the plot's name; the first that fits.
 _ANALYSES = {
     "transient": "tran", "operating": "op", "transfer function": "tf", "dc": "dc", "ac": "ac", "pole": "pz",
@@ -95,7 +96,7 @@ def keep_for_program(deck: Deck, folder: Path) -> Path:
     if _simulates_itself(deck):
         before, end, after = text.rpartition("\n.endc")
         text = f"{before}\nquit{end}{after}"
-    elif not any(line.lower().startswith(".save") for line in deck.text.splitlines()):
+    elif not any(line.lower().startswith(".save") for line in lines_of(deck.text)):
         text = text.removesuffix(".end\n") + ".save all\n.end\n"
     path = _kept_path(folder, deck.digest)
     write_text(path, text)
@@ -105,7 +106,7 @@ def keep_for_program(deck: Deck, folder: Path) -> Path:
 def _simulates_itself(deck: Deck) -> bool:
     """Whether commands of the deck's own run its analyses, as those of a trusted deck may."""
     commands = False
-    for line in deck.text.splitlines():
+    for line in lines_of(deck.text):
         commands = line.lower() == ".control" or (commands and line.lower() != ".endc")
         if commands and _SIMULATES.match(line):
             return True
@@ -190,11 +191,11 @@ def _outcome(unit: Unit, folder: Path, programs: _Programs) -> Outcome:
 
 def _failed(error: SpicebridgeError, folder: Path) -> Outcome:
     if not isinstance(error, SimulationError):
-        return Outcome(None, Failure(str(error), None, None))
+        return Outcome(None, unkept_failure(error))
     deck = _kept_path(folder, error.deck.digest)
     log = deck.with_suffix(".log")
     write_text(log, f"{error.log}\n")
-    return Outcome(None, Failure(str(error), deck, log))
+    return Outcome(None, Failure(str(error), deck, log, error.reason))
 
 
 def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
@@ -318,16 +319,17 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _error(deck: Deck, kept: Path, reason: str, log: str) -> SimulationError:
-    words = [line.strip() for line in log.splitlines() if line.strip()][:_LAST_WORDS]
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
     parameters = ", ".join(f"{name}={value}" for name, value in deck.parameters.items())
     where = f"{deck.name} at {parameters}" if parameters else deck.name
     kind = ConvergenceError if _UNSOLVED.search(log) else SimulationError
     return kind(
         f"the bare ngspice program failed on {where}: {reason}.\n"
-        + "".join(f"  {line}\n" for line in words)
-        + f"  Deck kept: {kept}   Replay: ngspice -b {kept}",
+        + "".join(f"  {line}\n" for line in lines[:_FIRST_WORDS])
+        + f"  {kept_text(kept)}",
         deck=deck,
         log=log,
+        reason=told_reason(lines) or next(filter(_NOT_DONE.search, lines), reason),
     )
 
 
@@ -369,12 +371,35 @@ def _plot(content: bytes, start: int) -> tuple[tuple[dict[str, Any], NDArray[Any
         end = match.end() + points * len(names) * kind.itemsize
         if end > len(content):
             raise SpicebridgeError("its raw file is cut short")
+        rest = content[end:].lstrip()
+        if rest and not rest.startswith(b"Title:"):
+            return _repeating(content, match.end(), header, kind)
         values = np.frombuffer(content[match.end() : end], dtype=kind)
     else:
         found = re.compile(rb"^Title:", re.MULTILINE).search(content, match.end())
         end = found.start() if found else len(content)
         values = _ascii(content[match.end() : end], points, len(names), kind)
     return (header, values.reshape(points, len(names))), end
+
+
+def _repeating(
+    content: bytes, start: int, header: dict[str, Any], kind: np.dtype[Any]
+) -> tuple[tuple[dict[str, Any], NDArray[Any]], int]:
+    """As ``_plot`` a plot whose rows, from ``start`` on, are more than its header says.
+
+    With ``.options interp`` ngspice writes a row at each of its time steps, the last one again where the step
+    ended before the next point.
+    """
+    end = content.find(b"Title:", start)
+    end = len(content) if end < 0 else end
+    row = len(header["names"]) * kind.itemsize
+    if (end - start) % row:
+        raise SpicebridgeError("its raw file is cut short")
+    rows = np.frombuffer(content[start:end], dtype=kind).reshape(-1, len(header["names"]))
+    new = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
+    if np.count_nonzero(new) != header["points"]:
+        raise SpicebridgeError("its raw file holds more points than its header says")
+    return (header, rows[new]), end
 
 
 def _header(text: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ each time point and for each solution of the matrix.
 
 The copies share their time steps: a step is as short as the copy that needs the shortest asks for. A measure
 therefore differs from the same point's alone, and between two batches of different composition, within the
-integration's own tolerance; where ``.tran`` bounds the steps so that they never adapt, by rounding only.
+integration's own tolerance; where ``.tran`` bounds the steps so that they never adapt, by rounding only, but
+for B sources, whose solution of each step is within Newton's tolerance.
 A copy that does not converge fails the whole deck: run its points one by one. What may stand in a batch says
 ``batch_lines.py``.
 """

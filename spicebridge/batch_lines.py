@@ -6,7 +6,7 @@ What is accepted is what was tried against single decks on ngspice; everything e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spicebridge.deck import Deck, DeckError
@@ -36,9 +36,12 @@ _MEASURE_WORDS = frozenset({
 _NODE_FUNCTIONS = {".tran": ("v",), ".ac": ("v", "vm", "vdb", "vp", "vr", "vi")}
 
 # Copies would share one sequence of random numbers, and each one's share would depend on the others.
-RANDOM = re.compile(
-    r"\b(?:a?gauss|sgauss|a?unif|sunif|limit|random)\s*\(|\b(?:trnoise|trrandom)\b", re.IGNORECASE
+_RANDOM = re.compile(
+    r"\b(a?gauss|sgauss|a?unif|sunif|limit|random)\s*\(|\b(?:trnoise|trrandom)\b", re.IGNORECASE
 )
+# Names before a bracket that call no function: XSPICE has a model type limit.
+_NO_CALL = re.compile(r"^\.(?:model\s+\S+|subckt)\s+\w+", re.IGNORECASE)
+_OWN_FUNCTION = re.compile(r"^\.(?:func|params?)\s+(\w+)\s*\(", re.IGNORECASE)
 # Sources driven from outside, ports (numbered once in a circuit), and values read out of other devices.
 _OUTSIDE = re.compile(r"\b(?:external|portnum)\b|[@#]", re.IGNORECASE)
 NAME = re.compile(r"(?<![\w.#])[a-z_]\w*", re.IGNORECASE)
@@ -138,7 +141,11 @@ def parts_of(deck: Deck) -> Parts:
     definitions: list[tuple[str, ...]] = []
     lines: dict[str, list[str]] = {}
     depth = 0
-    for line in deck.text.splitlines():
+    if random := random_line(deck):
+        raise _refusal(
+            deck.name, random, "draws random numbers, of which the copies would share one sequence"
+        )
+    for line in deck.lines:
         kind = _kind(line)
         if reason := _unfit(line, kind):
             raise _refusal(deck.name, line, reason)
@@ -173,14 +180,24 @@ def parts_of(deck: Deck) -> Parts:
     )
 
 
+def random_line(deck: Deck) -> str | None:
+    """The first line that draws random numbers of ngspice's own; None if there is none."""
+    # A function of the deck's own takes the place of ngspice's everywhere, if it stands in no subcircuit.
+    own = {match[1].lower() for line in deck.top_level if (match := _OWN_FUNCTION.match(line))}
+    return next((line for line in deck.lines if _draws(line, own)), None)
+
+
+def _draws(line: str, own: Collection[str]) -> bool:
+    found = _RANDOM.finditer(_NO_CALL.sub("", line))
+    return any((match[1] or "").lower() not in own for match in found)
+
+
 def _unfit(line: str, kind: str) -> str | None:
     """Why the line cannot be part of a batch, by itself; None if it can."""
     if not kind:
         return "is of a kind that was never tried in a batch"
     if taken := _TAKEN.search(line):
         return f"uses the name {taken[0]}, which the copies of a batch take"
-    if RANDOM.search(line):
-        return "draws random numbers, of which the copies would share one sequence"
     if kind == "element" and (outside := _OUTSIDE.search(line)):
         return f"has {outside[0]!r}, which was never tried in a batch"
     if kind == "option":
@@ -264,14 +281,14 @@ def _refusal(deck: str, line: str, reason: str) -> BatchError:
 def _kind(line: str) -> str:
     """What a line is; empty if that is unknown here."""
     first = first_word(line)
-    if first[0] in _ELEMENTS:
+    if first[:1] in _ELEMENTS:
         return "element"
     return _KINDS.get(first, "")
 
 
 def first_word(line: str) -> str:
-    """A line's first word in lower case."""
-    return line.split()[0].lower()
+    """A line's first word in lower case; empty if there is nothing to see."""
+    return "".join(line.split(maxsplit=1)[:1]).lower()
 
 
 def words_of(line: str) -> list[str]:

@@ -255,7 +255,9 @@ class _Flight:
 
 
 def _here_again(error: SpicebridgeError | None, deck: Deck) -> SpicebridgeError | None:
-    return type(error)(str(error), deck=deck, log=error.log) if isinstance(error, SimulationError) else error
+    if not isinstance(error, SimulationError):
+        return error
+    return type(error)(str(error), deck=deck, log=error.log, reason=error.reason)
 
 
 def _libraries(tasks: Sequence[Task]) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from spicebridge.deck import Deck, DeckError, parse_number
+from spicebridge.netlist_text import lines_of
 
 _OPTION_LINE = re.compile(r"^\.opt(?:ions?)?\s+(.*)$", re.IGNORECASE)
 _SETTING = re.compile(r"([A-Za-z_]\w*)\s*=\s*(\{[^}]*\}|'[^']*'|[^\s,=]+)")
@@ -92,7 +93,7 @@ def _is_stronger(value: float, own: str, aid: Aid) -> bool:
 def _own_options(deck: Deck) -> dict[str, str]:
     """The deck's options as ngspice takes them: of one line the first setting, of several lines the last."""
     own: dict[str, str] = {}
-    for line in deck.text.splitlines():
+    for line in lines_of(deck.text):
         if match := _OPTION_LINE.match(line):
             own.update(reversed([(name.lower(), value) for name, value in _SETTING.findall(match[1])]))
     return own

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
-from spicebridge.netlist_text import Line, logical_lines, unquoted
+from spicebridge.netlist_text import Line, lines_of, logical_lines, unquoted
 from spicebridge.permission import (
     OURS,
     TRUST,
@@ -30,10 +30,17 @@ from spicebridge.permission import (
 from spicebridge.project import cache_folder
 from spicebridge.verilog_a import CompiledModel, Parameter, compile_model
 
-_INCLUDE = re.compile(r"^\.inc(?:lude)?\s+(.*)$", re.IGNORECASE)
+# To ngspice a comment does not begin right after quotes, but nothing there counts either.
+_INCLUDE = re.compile(r"""^\.inc(?:lude)?\s+("[^"]+"|'[^']+'|.*?)(?:(?<=["']);.*)?$""", re.IGNORECASE)
 # Of the two kinds of .lib line the one with two words: take a section of a file.
-_LIBRARY = re.compile(r"^\.lib\s+(\"[^\"]+\"|'[^']+'|\S+)\s+(\S+)$", re.IGNORECASE)
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=\s*('[^']*'|\{[^}]*\}|\"[^\"]*\"|[^\s=]+)")
+_LIBRARY = re.compile(
+    r"""^\.lib(?:\s*("[^"]+"|'[^']+')|\s+([^\s"']+)(?=[\s"']))[\s"']*([^\s"']+)[\s"']*(.*?)(?:(?<=["']);.*)?$""",
+    re.IGNORECASE,
+)
+# The other begins a section.
+_SECTION = re.compile(r"""^\.lib[\s"']+([^\s"']+)[\s"']*$""", re.IGNORECASE)
+# A value without quotes or braces ends at a comma, unless that stands in brackets: max(1,2).
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=\s*('[^']*'|\{[^}]*\}|\"[^\"]*\"|(?:\([^\s=]*\)|[^\s=,()])+)")
 # What may follow a value that was taken whole: nothing, or the next parameter.
 _NEXT_PARAMETER = re.compile(r"\s*,?\s*(?:$|[A-Za-z_]\w*\s*(?:\([^)]*\)\s*)?=)")
 _MEASURE = re.compile(
@@ -85,11 +92,27 @@ class Deck:
         write_text(path, self.replayable())
         return path
 
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of its text."""
+        return tuple(lines_of(self.text))
+
+    @property
+    def top_level(self) -> list[str]:
+        """Its lines outside subcircuits."""
+        kept = []
+        depth = 0
+        for line in self.lines:
+            depth += _depth_change(line)
+            if depth == 0:
+                kept.append(line)
+        return kept
+
     @property
     def parameters(self) -> dict[str, str]:
         """The deck's top-level ``.param`` names and their value texts."""
         found: dict[str, str] = {}
-        for line in _top_level(self.text.splitlines()):
+        for line in self.top_level:
             if line.lower().startswith(".param"):
                 found.update({name.lower(): value for name, value in _ASSIGNMENT.findall(line[6:])})
         return found
@@ -97,7 +120,7 @@ class Deck:
     @property
     def measures(self) -> tuple[str, ...]:
         """The lower-case names of the deck's ``.meas`` lines and of a trusted deck's ``meas`` commands."""
-        found = (_MEASURE.match(line) for line in self.text.splitlines())
+        found = (_MEASURE.match(line) for line in self.lines)
         return tuple(dict.fromkeys(match[1].lower() for match in found if match))
 
     def with_parameters(self, **values: float | str) -> Deck:
@@ -123,7 +146,7 @@ class Deck:
             )
         parts, slots = [], []
         depth = 0
-        for line in self.text.splitlines():
+        for line in self.lines:
             depth += _depth_change(line)
             if depth != 0 or not line.lower().startswith(".param"):
                 parts.append(line)
@@ -163,7 +186,7 @@ class DeckTemplate:
         return Deck("".join(parts), self.models, self.name)
 
     def _written(self, name: str, value: float | str) -> str:
-        if isinstance(value, str) and value.splitlines() != [value]:
+        if isinstance(value, str) and lines_of(value) != [value]:
             raise DeckError(f"{self.name}: {name} = {value!r} must be one line, and not empty.")
         return spice_number(value)
 
@@ -248,7 +271,7 @@ def read_netlist(
     Raises:
         DeckError, RefusedError: as ``read_deck``.
     """
-    reading = _Reading(path.stem, permission, {} if sections is None else sections)
+    reading = _Reading(path.stem, permission, path.parent, {} if sections is None else sections)
     lines = _lines_without_title(path)
     reading.files.append(real_path(path))
     _expand(lines, path.parent, reading)
@@ -258,15 +281,15 @@ def read_netlist(
 
 def make_deck(text: str, *, folder: Path, name: str) -> Deck:
     """A deck of ours from netlist text without a title; files it names are looked for in ``folder``."""
-    reading = _Reading(name, OURS)
+    reading = _Reading(name, OURS, folder)
     _expand(logical_lines(text, name), folder, reading)
     return _made(reading).deck
 
 
 def library_lines(path: Path) -> list[tuple[Path, str]]:
     """The library files, links resolved, and sections that a netlist file's own ``.lib`` lines name."""
-    found = (_LIBRARY.match(line.text) for line in _lines_without_title(path))
-    return [(real_path(path.parent / unquoted(match[1])), match[2].lower()) for match in found if match]
+    found = (_library(line) for line in _lines_without_title(path))
+    return [(real_path(path.parent / name), section) for name, section in filter(None, found)]
 
 
 def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
@@ -275,7 +298,7 @@ def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
     Raises:
         DeckError: the file or a compiled model is gone, or is not what it was.
     """
-    lines = _read(path, None).splitlines()
+    lines = lines_of(_read(path, None))
     try:
         end = lines.index(".endc")
         models = tuple(
@@ -303,7 +326,7 @@ def _kept_model(library: Path) -> CompiledModel:
 
 
 def _lines_without_title(path: Path) -> list[Line]:
-    return logical_lines("\n".join(["", *_read(path, None).splitlines()[1:]]), path.name)
+    return logical_lines("\n" + _read(path, None).partition("\n")[2], path.name)
 
 
 @dataclass
@@ -313,6 +336,7 @@ class _Reading:
     Attributes:
         name: the deck's.
         permission: what the deck may do.
+        folder: the netlist's.
         sections: sections to take instead of those that the netlist's own ``.lib`` lines name.
         lines: canonical lines.
         sources: Verilog-A sources.
@@ -321,6 +345,7 @@ class _Reading:
 
     name: str
     permission: Permission
+    folder: Path
     sections: Mapping[tuple[Path, str], str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
@@ -338,7 +363,7 @@ def _made(reading: _Reading) -> Netlist:
         sources = tuple(each for each in sources if not any(each in tree[1:] for tree in trees))
     models = tuple(compile_model(source, cache=cache_folder() / "models") for source in sources)
     # A title is no part of the circuit; the simulator puts the digest in its place.
-    kept = [line for line in reading.lines if line.word not in (".end", ".title")]
+    kept = [line for line in reading.lines if not line.is_apart]
     if reading.permission.confined:
         modules = {model.module.lower() for model in models}
         for line in kept:
@@ -371,51 +396,77 @@ def _expand(
                 block.append(line)
             else:
                 reading.sources.append(source)
-        elif match := _INCLUDE.match(line.text) or _LIBRARY.match(line.text):
-            _include(line, match, folder, reading, within)
+        elif match := _INCLUDE.match(line.text):
+            _include(line, (unquoted(match[1]), ""), folder, reading, within)
+        elif library := _library(line):
+            _include(line, library, folder, reading, within)
         else:
             reading.lines.append(line)
 
 
 def _include(
     line: Line,
-    match: re.Match[str],
+    named: tuple[str, str],
     folder: Path,
     reading: _Reading,
     within: tuple[tuple[Path, str], ...],
 ) -> None:
-    """Gather the lines of an included file, or of the section of a library."""
-    path = folder / unquoted(match[1])
-    section = match[2].lower() if match.re is _LIBRARY else ""
+    """Gather the lines of a library's section, or of a file where the section's name is empty."""
+    name, section = named
+    path = folder / name
     resolved = refuse_file(path, reading.permission, line.where)
+    _refuse_namesake(line, name, resolved, reading.folder)
     if not within:
         section = reading.sections.get((resolved, section), section)
     if (resolved, section) in within:
         raise DeckError(f"{path} includes itself, by way of {line.file}.")
-    included = logical_lines(_read(path, line.file), path.name)
+    included: Sequence[Line] = logical_lines(_read(path, line.file), path.name)
     reading.files.append(resolved)
     if section:
         included = _library_section(included, section, path)
     _expand(included, path.parent, reading, (*within, (resolved, section)))
 
 
-def _library_section(lines: Iterable[Line], section: str, path: Path) -> list[Line]:
-    """The lines between ``.lib SECTION`` and ``.endl`` in a library file."""
-    taken: list[Line] = []
-    known: list[str] = []
-    current = None
-    for line in lines:
-        words = line.text.lower().split()
-        if words[0] == ".lib" and len(words) == 2:
-            current = words[1]
-            known.append(current)
-        elif words[0] == ".endl":
-            current = None
-        elif current == section:
-            taken.append(line)
-    if section not in known:
-        raise DeckError(f"{path} has no library section {section!r}. It has: {', '.join(known) or 'none'}.")
-    return taken
+def _refuse_namesake(line: Line, name: str, resolved: Path, folder: Path) -> None:
+    """Refuse a file beside the one that includes it, if the deck's folder has another of its name."""
+    other = real_path(folder / name)
+    if other != resolved and other.is_file() and resolved.is_file():
+        raise DeckError(
+            f"{line.where}: there is one {name} beside {line.file} and another beside the deck, and which "
+            "one ngspice takes depends on the folder it is started in. Give one of them another name."
+        )
+
+
+def _library(line: Line) -> tuple[str, str] | None:
+    """The file and the section in lower case of a line that takes one of a library; None for another line.
+
+    Raises:
+        DeckError: more stands there.
+    """
+    match = _LIBRARY.match(line.text)
+    if match is None:
+        return None
+    if match[4]:
+        raise DeckError(
+            f"{line.where}: {line.text!r} should be .lib FILE SECTION, and {match[4]!r} comes after."
+        )
+    return unquoted(match[1] or match[2]), match[3].lower()
+
+
+def _library_section(lines: Sequence[Line], section: str, path: Path) -> Sequence[Line]:
+    """The lines from ``.lib SECTION`` to ``.endl`` in a library file; ngspice takes the first of several."""
+    heads = [_SECTION.match(line.text) for line in lines]
+    names = [match[1].lower() if match else "" for match in heads]
+    if section not in names:
+        known = ", ".join(dict.fromkeys(filter(None, names))) or "none"
+        raise DeckError(f"{path} has no library section {section!r}. It has: {known}.")
+    begin = names.index(section) + 1
+    end = next((at for at in range(begin, len(lines)) if lines[at].word.startswith(".endl")), len(lines))
+    inner = next(filter(None, names[begin:end]), None)
+    if inner or end == len(lines):
+        missed = f".lib {inner}" if inner else "the file ends"
+        raise DeckError(f"{path}: the library section {section!r} needs an .endl before {missed}.")
+    return lines[begin:end]
 
 
 def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: str) -> None:
@@ -424,7 +475,7 @@ def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: 
     cards = {}
     for line in lines:
         words = line.lower().split()
-        if words[0] == ".model" and len(words) > 2 and words[2] in terminals:
+        if len(words) > 2 and words[0] == ".model" and words[2] in terminals:
             cards[words[1]] = words[2]
     for line in lines:
         if line[0] not in "nN":
@@ -460,19 +511,9 @@ def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
     return source
 
 
-def _top_level(lines: list[str]) -> list[str]:
-    kept = []
-    depth = 0
-    for line in lines:
-        depth += _depth_change(line)
-        if depth == 0:
-            kept.append(line)
-    return kept
-
-
 def _depth_change(line: str) -> int:
     lowered = line.lower()
-    return lowered.startswith(".subckt") - lowered.startswith(".ends")
+    return lowered.startswith((".subckt", ".macro")) - lowered.startswith((".ends", ".eom"))
 
 
 def _read(path: Path, includer: str | None) -> str:
@@ -507,7 +548,7 @@ def model_parameters(deck: Deck, model: str) -> Mapping[str, float]:
     Raises:
         DeckError: the deck has no such card.
     """
-    for line in deck.text.splitlines():
+    for line in deck.lines:
         words = line.split()
         if len(words) > 2 and words[0].lower() == ".model" and words[1].lower() == model.lower():
             try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
 from spicebridge.project import results_folder
 from spicebridge.simulator import SimulationError
 
-_KEPT, _UNKEPT = "Deck kept: ", "The deck could not be kept: "
+_UNKEPT = "The deck could not be kept:"
 
 
 @dataclass(frozen=True)
@@ -21,29 +22,46 @@ class Failure:
         message: what went wrong, in ngspice's words, and where deck and log are kept.
         deck: the deck as bare ``ngspice -b`` runs it; None if it could not be written.
         log: ngspice's log.
+        reason: why, in one line.
     """
 
     message: str
     deck: Path | None
     log: Path | None
-
-    @property
-    def reason(self) -> str:
-        """The first line that says more than which deck, or where in it."""
-        first, *others = (line.strip() for line in self.message.splitlines())
-        told = (line for line in others if not line.endswith(":") and not line.startswith((_KEPT, _UNKEPT)))
-        return next(told, first)
+    reason: str
 
 
 def keep_failure(error: SpicebridgeError) -> Failure:
     """The failure, with deck and log written under ``results/failed``."""
     if not isinstance(error, SimulationError):
-        return Failure(str(error), None, None)
-    folder = results_folder() / "failed"
+        return unkept_failure(error)
     try:
-        deck = error.deck.keep(folder)
+        deck = error.deck.keep(_folder())
         log = deck.with_suffix(".log")
         write_text(log, f"{error.log}\n")
     except SpicebridgeError as unkept:
-        return Failure(f"{error}\n  {_UNKEPT}{unkept}", None, None)
-    return Failure(f"{error}\n  {_KEPT}{deck}   Replay: ngspice -b {deck}", deck, log)
+        return Failure(f"{error}\n  {_UNKEPT} {unkept}", None, None, error.reason)
+    return Failure(f"{error}\n  {kept_text(deck)}", deck, log, error.reason)
+
+
+def unkept_failure(error: SpicebridgeError) -> Failure:
+    """A failure that is no deck's, or of a deck that is not kept."""
+    return Failure(str(error), None, None, str(error).partition("\n")[0])
+
+
+def keep_deck(deck: Deck) -> str:
+    """Keep a deck that ran, but without all that was wanted, where failed ones are; where, in words."""
+    kept = _folder() / f"{deck.digest[:12]}.cir"
+    try:
+        return kept_text(kept if kept.is_file() else deck.keep(_folder()))
+    except SpicebridgeError as unkept:
+        return f"{_UNKEPT} {unkept}"
+
+
+def _folder() -> Path:
+    return results_folder() / "failed"
+
+
+def kept_text(deck: Path) -> str:
+    """Where a deck is kept, and how it is run by itself."""
+    return f"Deck kept: {deck}   Replay: ngspice -b {deck}"

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+_BLANK = " \t\v\f"  # what ngspice takes for space within a line; no other character is
+_SPACE = re.compile(rf"[{_BLANK}]+")
+# At a line's head only blank and tab are: ngspice leaves a line out that begins with a form feed.
+_INNER_SPACE = re.compile(rf"(?!^){_SPACE.pattern}")
+_CONTROLS = "".join(map(chr, range(33)))  # what ngspice skips to find a line's * # $ or +
+
+_APART = re.compile(rf"\.title|\.end(?:[{_BLANK}]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +37,61 @@ class Line:
     @property
     def word(self) -> str:
         """Its first word in lower case."""
-        return self.text.split(maxsplit=1)[0].lower()
+        return _INNER_SPACE.split(self.text, maxsplit=1)[0].lower()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it is a title or an end: a comment to ngspice, wherever it stands."""
+        return _APART.match(self.text) is not None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a netlist's text. As in ngspice only a line feed ends one, and carriage returns go."""
+    lines = text.replace("\r", "").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def logical_lines(text: str, file: str) -> list[Line]:
     """The lines of a netlist's text; space within the commands of a ``.control`` block is left as it is."""
     lines: list[Line] = []
     commands = False
-    for number, raw in enumerate(text.splitlines(), start=1):
+    in_comment = False  # ngspice takes what continues a line that begins with ; for part of that comment
+    for number, raw in _joined_by_backslashes(text):
+        if raw.startswith(";"):
+            in_comment = True
+            continue
         stripped = _without_comment(raw, commands=commands)
         if not stripped:
             continue
-        if stripped.startswith("+") and lines:
-            before = lines[-1]
-            joined = f"{before.text} {' '.join(stripped[1:].split())}"
-            lines[-1] = Line(joined, before.file, before.number)
+        head = stripped.lstrip(_CONTROLS)
+        before = next((at for at in reversed(range(len(lines))) if not lines[at].is_apart), None)
+        if head.startswith("+") and in_comment:
             continue
-        line = Line(stripped if commands else " ".join(stripped.split()), file, number)
+        if head.startswith("+") and before is not None:
+            line = lines[before]
+            more = " ".join(_SPACE.split(head[1:].strip(_BLANK)))
+            lines[before] = Line(f"{line.text} {more}", line.file, line.number)
+            continue
+        line = Line(stripped if commands else _INNER_SPACE.sub(" ", stripped), file, number)
         lines.append(line)
+        in_comment = in_comment and line.is_apart
         commands = line.word == ".control" or (commands and line.word != ".endc")
     return lines
+
+
+def _joined_by_backslashes(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, without space at their heads, + before one after two backslashes.
+
+    That holds for backslashes at the end of a comment that follows something, too.
+    """
+    joins = False
+    for number, raw in enumerate(lines_of(text), start=1):
+        line = raw.lstrip(" \t")
+        if line:
+            line = f"+{line}" if joins else line
+            ended = line.rstrip(_BLANK)
+            joins = ended.endswith(r"\\") and line[0] not in "*$" and not _APART.match(line)
+            yield number, ended.removesuffix(r"\\") if joins else line
 
 
 def unquoted(text: str) -> str:
@@ -55,24 +100,32 @@ def unquoted(text: str) -> str:
 
 
 def _without_comment(line: str, *, commands: bool) -> str:
-    stripped = line.strip()
-    if stripped.startswith(("*", "#")):
+    """The line up to its comment. As in ngspice, none begins in quotes, or right after them with ;."""
+    if line.lstrip(_CONTROLS).startswith(("*", "#")):
         return ""
-    quoted = False
-    for index, character in enumerate(stripped):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted and (
-            character == ";"
-            or (character == "$" and _begins_comment(stripped, index, commands=commands))
-            or stripped.startswith("//", index)
-        ):
-            return stripped[:index].rstrip()
-    return stripped
+    at = 0
+    while at < len(line):
+        if (quote := line[at]) in "\"'":
+            at = _after_quoted(line, at + 1, quote)
+            continue
+        if line.startswith("//", at) or (line[at] == "$" and _begins_comment(line, at, commands=commands)):
+            return line[:at].rstrip(_BLANK)
+        at += 1
+        if line.startswith(";", at):
+            return line[:at].rstrip(_BLANK)
+    return line.rstrip(_BLANK)
+
+
+def _after_quoted(line: str, begin: int, quote: str) -> int:
+    """Where the text in quotes that begins there has ended; a quote after a backslash does not end it."""
+    for at in range(begin, len(line)):
+        if line[at] == quote and (at == begin or line[at - 1] != "\\"):
+            return at + 1
+    return len(line)
 
 
 def _begins_comment(line: str, index: int, *, commands: bool) -> bool:
     """Whether the $ there does; in a command it marks a variable, unless it stands alone."""
     if commands:
-        return line[index + 1 : index + 2].isspace()
-    return index == 0 or line[index - 1].isspace()
+        return line[index + 1 : index + 2] == " "
+    return index == 0 or line[index - 1] in " \t," or line[:index] == "+"

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 # It found no solution: what convergence aids are for (see convergence.py).
 UNSOLVED = r"singular matrix|timestep too small|no convergence|iteration limit"
 # The circuit that ran is not the one that was meant, though ngspice may call it a warning.
 ALTERED = r"unrecognized parameter|unknown parameter|not a valid \w+ instance line|non-increasing pwl"
 # It gave up.
 ABORTED = r"simulation\(s\) aborted"
+# What else it says when a result must not be trusted although it goes on.
+_FATAL = (
+    r"unrecognized parameter|unknown parameter|unknown subckt|no such (?:model|function)|could not find"
+    rf"|unable to find definition|can't find model|undefined parameter|{UNSOLVED}"
+    rf"|{ABORTED}|simulation interrupted|^error\b|\berror:|fatal|floating point"
+)
+# Harmless although it matches above: convergence aids at work, which ngspice announces as it tries them, and
+# the two ways in which it says that it has no such kind of .meas line. That measure alone is without value.
+_HARMLESS = re.compile(
+    r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful"
+    r"|error: measure  \w+ (?:failed| ):$|no such function as ')",
+    re.IGNORECASE,
+)
+_IS_FATAL, _IS_ALTERED = re.compile(_FATAL, re.IGNORECASE), re.compile(ALTERED, re.IGNORECASE)
+
+
+def is_complaint(line: str) -> bool:
+    """Whether a line of ngspice's speaks of failure."""
+    # What is altered is never harmless, not even in a warning.
+    if _IS_ALTERED.search(line):
+        return True
+    return bool(_IS_FATAL.search(line)) and not _HARMLESS.match(line.strip())
+
+
+def told_reason(lines: Sequence[str]) -> str:
+    """The first complaint that says what is wrong, and not only where; empty if there is none."""
+    return next((line.strip() for line in lines if is_complaint(line) and not line.strip().endswith(":")), "")

@@ -41,7 +41,7 @@ def read_toml(path: Path, *, what: str, error: type[SpicebridgeError] = Spicebri
         SpicebridgeError: of that kind: it is missing, no text, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except OSError as problem:
         raise error(f"cannot read {what} {path}: {problem.strerror}.") from problem
     # Beside TOML's own errors: numbers of thousands of digits, brackets nested a thousand deep.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spicebridge.project import results_folder
 from spicebridge.table import LookupTable, TableError
 
 _PREFIXES = (
@@ -91,13 +92,14 @@ def table_text(table: LookupTable) -> str:
 
 
 def holes_text(table: LookupTable) -> str:
-    """The points whose simulation failed, a line each, the first ones of many."""
+    """The points without a value, a line each, the first ones of many; and where their decks are."""
     rows = [f"{table.name}: {_holes(table)}"]
     for hole in table.holes[:_HOLES]:
         where = ", ".join(f"{key}={_plain(value)}" for key, value in hole["at"].items())
-        rows.append(f"  {where}: {hole['why']}")
+        rows.append(f"  {where}: {hole['why']} ({hole['deck'][:12]}.cir)")
     if len(table.holes) > _HOLES:
         rows.append(f"  and {len(table.holes) - _HOLES} more: spicebridge trace {table.name} --json")
+    rows.append(f"Decks kept, with the logs of simulations that failed: {results_folder() / 'failed'}")
     return "\n".join(rows)
 
 

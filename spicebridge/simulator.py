@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.ngspice_library import find_ngspice_library
-from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED
+from spicebridge.ngspice_words import UNSOLVED, is_complaint, told_reason
 from spicebridge.still_clock import use_still_clock
 
 T = TypeVar("T")
@@ -33,27 +33,14 @@ T = TypeVar("T")
 # Names are padded to 20 characters, so that a longer one is followed by the sign at once.
 _MEASURE = re.compile(r"^([A-Za-z_]\w*)\s*=\s+([-+0-9.eE]+)(?:\s|$)")
 _FAILED_MEASURE = re.compile(r"^\.meas\w*\s+\w+\s+(\w+)\s.*failed!", re.IGNORECASE)
-# What ngspice says when a result must not be trusted although it goes on.
-_FATAL = (
-    r"unrecognized parameter|unknown parameter|unknown subckt|no such (?:model|function)|could not find"
-    rf"|unable to find definition|can't find model|undefined parameter|{UNSOLVED}"
-    rf"|{ABORTED}|simulation interrupted|^error\b|\berror:|fatal|floating point"
-)
-# Harmless although it matches above: convergence aids at work, which ngspice announces as it tries them.
-_HARMLESS = re.compile(
-    r"^(?:note|warning|trying|starting|supplies|dynamic gmin|one successful)", re.IGNORECASE
-)
 # What ngspice says of every deck, or of itself; it tells nothing about a failure.
 _CHATTER = re.compile(
     r"^(?:note: no compat|circuit:|constant values|doing analysis|using (?:sparse|klu)|no\. of data rows"
     r"|error: ngspice\.dll cannot recover|error: ngspice did not)",
     re.IGNORECASE,
 )
-# What is altered is never harmless, not even in a warning.
-_IS_UNSOLVED, _IS_FATAL, _IS_ALTERED = (
-    re.compile(words, re.IGNORECASE) for words in (UNSOLVED, _FATAL, ALTERED)
-)
-# Of each of the phrases above a part: a log without any of them is looked at no further, and most are.
+_IS_UNSOLVED = re.compile(UNSOLVED, re.IGNORECASE)
+# Of each phrase of a complaint a part: a log without any of them is looked at no further, and most are.
 _SUSPECT = (
     "unrecognized", "unknown", "no such", "could not find", "unable to", "can't find", "undefined",
     "singular", "too small", "no convergence", "limit", "aborted", "interrupted", "error", "fatal",
@@ -69,23 +56,27 @@ class SimulationError(SpicebridgeError):
     Attributes:
         deck: the deck.
         log: all that ngspice said.
+        reason: why, in one line; the message's first if not given.
     """
 
-    def __init__(self, message: str, *, deck: Deck, log: str) -> None:
+    def __init__(self, message: str, *, deck: Deck, log: str, reason: str = "") -> None:
         super().__init__(message)
         self.deck = deck
         self.log = log
+        self.reason = reason or message.partition("\n")[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt_error, (type(self), str(self), self.deck, self.log)
+        return _rebuilt_error, (type(self), str(self), self.deck, self.log, self.reason)
 
 
 class ConvergenceError(SimulationError):
     """A deck for which ngspice found no solution."""
 
 
-def _rebuilt_error(kind: type[SimulationError], message: str, deck: Deck, log: str) -> SimulationError:
-    return kind(message, deck=deck, log=log)
+def _rebuilt_error(
+    kind: type[SimulationError], message: str, deck: Deck, log: str, reason: str
+) -> SimulationError:
+    return kind(message, deck=deck, log=log, reason=reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +203,7 @@ class NgspiceSimulator:
 
             @staticmethod
             def _send_init_data(plot: Any, _ngspice_id: int, _session: Any) -> int:
-                plots.append((ffi.string(plot.name), ffi.string(plot.title)))
+                plots.append((ffi.string(plot.type), ffi.string(plot.title)))
                 return 0
 
             @property
@@ -320,7 +311,7 @@ class NgspiceSimulator:
         said = "\n".join(self._log).lower()
         if not any(words in said for words in _SUSPECT):
             return []
-        at = [index for index, line in enumerate(self._log) if _is_complaint(line)]
+        at = [index for index, line in enumerate(self._log) if is_complaint(line)]
         around = sorted({near for index in at for near in (index - 1, index, index + 1)})
         return [self._log[index] for index in around if 0 <= index < len(self._log)]
 
@@ -346,6 +337,7 @@ class NgspiceSimulator:
             + "\n".join(f"  {line.strip()}" for line in words),
             deck=deck,
             log="\n".join(self._log),
+            reason=told_reason(complaints) or words[0].strip(),
         )
 
     def _waveforms(self) -> Waveforms:
@@ -415,12 +407,6 @@ class _WithoutStatus:
 def _controls(deck: Deck) -> bool:
     """Whether the deck brings a ``.control`` block of its own, as only a trusted one may."""
     return ".control" in deck.text.lower()
-
-
-def _is_complaint(line: str) -> bool:
-    if _IS_ALTERED.search(line):
-        return True
-    return bool(_IS_FATAL.search(line)) and not _HARMLESS.match(line.strip())
 
 
 @cache

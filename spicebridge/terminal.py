@@ -104,7 +104,7 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def title(path: Path) -> str:
     """What a netlist's first line says it is."""
-    return path.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2]
+    return path.read_text(encoding="utf-8").partition("\n")[0].partition(": ")[2]
 
 
 def yes(value: bool) -> str:

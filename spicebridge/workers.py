@@ -92,7 +92,8 @@ def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
         _, answer = next(pool.run([Task(deck, whole)]))
     error = answer.error
     if isinstance(error, SimulationError):
-        raise SimulationError(keep_failure(error).message, deck=error.deck, log=error.log) from error
+        message = keep_failure(error).message
+        raise SimulationError(message, deck=error.deck, log=error.log, reason=error.reason) from error
     if error is not None:
         raise error
     return answer.value

@@ -590,7 +590,7 @@ class Failing:
         self.engine, self.word, self.version = engine, word, engine.version
 
     def run(self, units: Sequence[Unit]) -> list[Outcome]:
-        why = Failure(message="out of luck", deck=None, log=None)
+        why = Failure(message="out of luck", deck=None, log=None, reason="out of luck")
         return [
             Outcome(None, why) if self.word in unit.deck.name else outcome
             for unit, outcome in zip(units, self.engine.run(units), strict=True)

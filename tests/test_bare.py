@@ -109,6 +109,7 @@ def test_an_rc_circuit_charges_as_the_formula_says_by_both_routes(tmp_path: Path
 
 ANALYSES = {
     "tran": RC,
+    "interpolated tran": f"{CIRCUIT}.op\n.tran 10p 5n\n.options interp",
     "dc": f"{CIRCUIT}.dc v1 0 1 0.25",
     "dc of a current": "i1 0 a 1\nr1 a 0 1k\nd1 a 0 dd\n.model dd d\n.save all @d1[id]\n.dc i1 0 1m 0.25m",
     "ac": f"{CIRCUIT}.ac dec 10 1meg 10g",
@@ -236,6 +237,19 @@ def test_a_raw_file_gives_names_as_the_library_does(content: bytes) -> None:
     assert read_raw(content + content)[1] == vectors
 
 
+def test_rows_that_ngspice_repeats_in_a_raw_file_count_once() -> None:
+    header = HEADER.replace(b"No. Points: 1", b"No. Points: 2") + b"Binary:\n"
+    first, second = np.array([0.0, 1.0]).tobytes(), np.array([1.0, 1.0]).tobytes()
+    for rows in (first * 3 + second, first + second * 2):
+        _, vectors = read_raw(header + rows)
+        assert vectors["a"].tolist() == [0.0, 1.0]
+        assert read_raw(header + rows + RAW)[1]["a"].tolist() == [1.5]
+    with pytest.raises(SpicebridgeError, match="more points than its header says"):
+        read_raw(header + first + second + first)
+    with pytest.raises(SpicebridgeError, match="cut short"):
+        read_raw(header + first * 3 + second[:-1])
+
+
 @pytest.mark.parametrize("content", [RAW, ASCII])
 def test_a_raw_file_cut_short_is_refused(content: bytes) -> None:
     for length in range(len(content.rstrip(b"\n")) - 4):
@@ -271,6 +285,21 @@ def test_a_deck_that_fails_is_told_and_kept(line: str, words: str, tmp_path: Pat
     kept = tmp_path / f"{error.deck.digest[:12]}.cir"
     assert f"Deck kept: {kept}   Replay: ngspice -b {kept}" in str(error)
     assert line.splitlines()[0] in kept.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"{RC}m1 out out 0 0 nope", "could not find a valid modelname"),
+        (f"{RC}rq out 0 {{1/(1-1)}}", "unknown parameter (inf)"),
+        (ENDLESS, "it ran past 0.5 s"),
+    ],
+)
+def test_the_reason_of_a_failure_is_one_line_that_says_why(text: str, reason: str, tmp_path: Path) -> None:
+    engine = BareEngine(folder=tmp_path, workers=1, time_limit=0.5 if text == ENDLESS else 60.0)
+    (outcome,) = engine.run([Unit(deck(text), whole, {})])
+    assert outcome.failure is not None
+    assert outcome.failure.reason == reason
 
 
 def test_a_failure_names_the_parameters(tmp_path: Path) -> None:

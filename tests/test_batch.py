@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spicebridge.batch import batched, shared_parameters, unbatched_measures
-from spicebridge.batch_lines import BatchError
+from spicebridge.batch_lines import BatchError, random_line
 from spicebridge.deck import Deck, DeckError, make_deck, read_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import whole
@@ -499,6 +499,7 @@ REFUSED = {
     ".dc v1 0 1 0.1": "'.dc v1 0 1 0.1' is of a kind that was never tried",
     ".control": "is of a kind that was never tried",
     ".global vdd": "is of a kind that was never tried",
+    "\u00a0": "is of a kind that was never tried",
     ".noise v(out) v1 dec 1 1 10": "is of a kind that was never tried",
     ".if (r > 1)": "is of a kind that was never tried",
     ".csparam q={r}": "is of a kind that was never tried",
@@ -546,6 +547,25 @@ REFUSED = {
     ".meas tran late param='mine(v_end)'": "of which mine was never tried",
     ".meas tran late param=sinh(v_end)": "has the expression sinh(v_end) without quotes or braces around it",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ".func limit(x,lo,hi) {min(max(x,lo),hi)}\n.param most={limit(5,1,2)}",
+        ".subckt limit (a)\nr1 a 0 1\n.ends",
+    ],
+)
+def test_a_name_of_the_decks_own_draws_no_random_numbers(line: str) -> None:
+    deck = deck_of(f".param r=1k\n{line}\n{SOURCE}r1 in out {{r}}\n{STEP}")
+    assert random_line(deck) is None
+    batched(deck, RESISTANCES)
+
+
+def test_a_function_of_a_subcircuits_own_leaves_ngspices_outside() -> None:
+    inner = ".subckt s a\n.func limit(x,y) {x+y}\n.ends\n"
+    assert random_line(Deck(f"{inner}.param q={{limit(1,2)}}")) is not None
+    assert random_line(Deck(".func unif(x) {x}\n.param q={agauss(1,2,3)}")) == ".param q={agauss(1,2,3)}"
 
 
 @pytest.mark.parametrize("line", REFUSED)

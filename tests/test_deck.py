@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from spicebridge.permission import TRUSTED, RefusedError, outside
 from spicebridge.project import netlists_folder
 from spicebridge.verilog_a import compile_model
 from spicebridge.workers import simulate
+from tests.bare_ngspice import bare_measures
 
 RC = """charging
 .param r=1k c=1p
@@ -48,14 +48,26 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def bare_measures(program: str, deck: Path) -> dict[str, float]:
-    """What ``ngspice -b DECK``, run in the deck's folder, prints for its ``.meas`` lines."""
-    run = subprocess.run(
-        [program, "-b", deck.name], cwd=deck.parent, capture_output=True, text=True, timeout=60
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    found = re.findall(r"^([a-z_]\w*)\s+=\s+(\S+)", run.stdout, re.MULTILINE)
-    return {name: float(value) for name, value in found}
+# A resistor loads what the netlist around these lines charges, or it does not: another value each.
+LOADED = """title
+.param r=1k
+v1 a 0 pulse(0 1 0 1p 1p 1)
+r1 a b {r}
+c1 b 0 1p
+LINES
+.tran 10p 2n 0 10p
+.meas tran vb find v(b) at=1n
+.end
+"""
+
+
+def loaded(folder: Path, lines: str | bytes, **libraries: str) -> Path:
+    """A netlist with the lines in it, and libraries ``NAME.lib`` beside it."""
+    for name, text in libraries.items():
+        write(folder, f"{name}.lib", text)
+    as_bytes = lines if isinstance(lines, bytes) else lines.encode()
+    (folder / "main.cir").write_bytes(LOADED.encode().replace(b"LINES", as_bytes))
+    return folder / "main.cir"
 
 
 # Canonical text
@@ -185,7 +197,7 @@ def test_an_override_reaches_the_simulation(tmp_path: Path) -> None:
     lines=st.lists(
         st.sampled_from(
             [".param a=1 b = {2*a}  c='a+b'", ".PARAM A=3", ".subckt s x", ".ends", "r1 x 0 {a}", ".op",
-             ".param d=5, e=6", ".params b=7"]
+             ".param d=5, e=6", ".params b=7", ".param d=max(1,2),e=6,", ".macro s x", ".eom"]
         ),
         max_size=8,
     ),
@@ -254,6 +266,22 @@ def test_the_numbers_of_a_model_card_are_found(tmp_path: Path) -> None:
         model_parameters(deck, "mtj")
 
 
+def test_a_comma_ends_a_value_unless_it_stands_in_brackets(tmp_path: Path) -> None:
+    text = ".param r=1k,c=max(1p,min(2p,3p)) , l=2*(1+3),\n.op"
+    deck = make_deck(text, folder=tmp_path, name="mine")
+    assert deck.parameters == {"r": "1k", "c": "max(1p,min(2p,3p))", "l": "2*(1+3)"}
+    assert deck.with_parameters(r=1, c=2, l=3).parameters == {"r": "1.0", "c": "2.0", "l": "3.0"}
+    with pytest.raises(DeckError, match="not clear where the value of a ends"):
+        make_deck(".param a=1)\n.op", folder=tmp_path, name="mine").with_parameters(a=5)
+
+
+def test_a_macro_is_a_subcircuit(tmp_path: Path) -> None:
+    text = ".param a=1\n.macro s x\n.param a=5\nr1 x 0 {a}\n.eom\n.op"
+    deck = make_deck(text, folder=tmp_path, name="x")
+    assert ".param a=5" in deck.with_parameters(a=2).lines
+    assert deck.parameters == {"a": "1"}
+
+
 # What is refused
 
 
@@ -288,6 +316,34 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.cir").write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(DeckError, match="not a text file"):
         read_deck(tmp_path / "x.cir")
+
+
+@pytest.mark.parametrize(
+    ("library", "words"),
+    [
+        (".lib tt\nrl b 0 1k\n", r"m\.lib: the library section 'tt' needs an \.endl before the file ends"),
+        (".lib tt\nrl b 0 1k\n.lib ff\n.endl\n.endl\n", r"needs an \.endl before \.lib ff"),
+        (".lib ff\nrl b 0 1k\n.endl\n.lib FF\n.endl\n", r"no library section 'tt'\. It has: ff\.$"),
+        (".lib tt\n.lib m.lib ff and more\n.endl\n", r"FILE SECTION, and 'and more' comes after"),
+    ],
+)
+def test_a_library_that_ngspice_would_not_take_is_refused(tmp_path: Path, library: str, words: str) -> None:
+    path = loaded(tmp_path, ".lib m.lib tt", m=library)
+    with pytest.raises(DeckError, match=words):
+        read_deck(path)
+
+
+def test_two_files_of_one_name_that_ngspice_chooses_from_by_its_folder_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "sub/top.inc", ".include part.inc\n")
+    write(tmp_path, "sub/part.inc", "rl b 0 1k\n")
+    path = loaded(tmp_path, ".include sub/top.inc")
+    assert "rl b 0 1k" in read_deck(path).lines
+    write(tmp_path, "part.inc", "rl b 0 2k\n")
+    with pytest.raises(DeckError, match=r"one part\.inc beside top\.inc and another beside the deck"):
+        read_deck(path)
+    (tmp_path / "part.inc").unlink()
+    (tmp_path / "part.inc").symlink_to(tmp_path / "sub" / "part.inc")
+    assert "rl b 0 1k" in read_deck(path).lines
 
 
 def test_a_file_that_includes_itself_is_refused(tmp_path: Path) -> None:
@@ -371,6 +427,8 @@ def test_the_projects_own_netlists_do_nothing_that_is_refused(netlist: str) -> N
         ("d1 a 0 m ic.file = x", "names a file or a program"),
         ("@", "'@' begins neither a device nor a dot command"),
         ("r1 a 0 1\x07", "a character that cannot be seen"),
+        ("r1 a 0\u00a01", "a character that cannot be seen"),
+        ("\x0cr1 a 0 1", "a character that cannot be seen"),
     ],
 )
 def test_what_a_deck_from_outside_may_not_hold_is_refused_with_line_reason_and_way_out(
@@ -509,7 +567,107 @@ def test_a_kept_deck_of_a_model_that_is_gone_is_told(tmp_path: Path) -> None:
         kept_deck(path, "0" * 64, name="x")
 
 
+def test_a_line_of_nothing_to_see_is_left_to_ngspice(tmp_path: Path) -> None:
+    assert make_deck("r1 a 0 1\n\u00a0\n.op", folder=tmp_path, name="odd").lines[1] == "\u00a0"
+
+
+def test_a_kept_deck_with_an_odd_character_is_read_back(tmp_path: Path) -> None:
+    deck = make_deck('r1 a 0 1\n.title x\n.param s="a\u2028b\x85"\n.op', folder=tmp_path, name="odd")
+    assert deck.lines == ("r1 a 0 1", '.param s="a\u2028b\x85"', ".op")
+    assert kept_deck(deck.keep(tmp_path), deck.digest, name="odd") == deck
+
+
 # Bare ngspice
+
+TT = ".lib tt\nrl b 0 1k\n.endl\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # What ends a line: a line feed and nothing else.
+        b"* page\x0crl b 0 1k",
+        b"* the load \x85\nrl b 0 1k\n* note\x85rm b 0 1k",
+        "* note\u2028rl b 0 1k",
+        "* note\x0b\x1c\x1d\x1erl b 0 1k",
+        b"* note\rrl b 0 1k",
+        b"rl b 0\r\n+ 1k\r\n",
+        # What is space, and what a line may begin with.
+        b"rl b\x0c0\x0b1k",
+        b"\x0crl b 0 1k",
+        "rl b\u00a00 1k",
+        "rl b 0\n \x0c\n\x0c+ 1k",
+        # Where comments begin.
+        "rl b 0 1k\nm1 b a 0 0 nm w=1u l=1u\n.model nm nmos (level=1, vto=0.3,$ threshold\n"
+        "+ kp=200u lambda=0.2)",
+        ".param q=1k,$ my resistor\n+ s=2k\nrl b 0 {q}\nrm b 0 {s}",
+        "rl b 0 1k\t$ the load\nrm\tb\t0\t1k//another",
+        "$ rl b 0 1k\n  // rl b 0 1k\n# rl b 0 1k\nrm b 0 1k",
+        ".param q='1000 + 500' $ don't\nrl b 0 {q}",
+        # What a + continues.
+        "rl b 0\n; a comment\n+ 1k",
+        "rl b 0\n// a comment\n\n* another\n+ 1k",
+        "rl b 0\n.title this\n+ 1k",
+        "rl b 0\n.end\n+ 1k\nrm b 0 1k",
+        # Two backslashes.
+        "rl b 0 1k ; as in C:\\\\\ntc1=1e-3",
+        "rl b 0 \\\\  \n\n1k",
+        "* as in C:\\\\\nrl b 0 1k",
+        ".title as in C:\\\\\nrl b 0 1k",
+    ],
+)
+def test_a_netlist_is_read_as_bare_ngspice_reads_it(
+    tmp_path: Path, ngspice_program: str, lines: str | bytes
+) -> None:
+    path = loaded(tmp_path, lines)
+    by_hand = bare_measures(ngspice_program, path)
+    assert set(by_hand) == {"vb"}
+    assert bare_measures(ngspice_program, read_deck(path).keep(tmp_path / "kept")) == by_hand
+
+
+@pytest.mark.parametrize(
+    ("line", "library"),
+    [
+        (".lib m.lib tt", TT + ".lib tt\nrm b 0 1k\n.endl\n"),
+        (".lib m.lib tt", TT + ".lib TT\n.lib m.lib ff\n.endl\n.lib ff\nrm b 0 1k\n.endl\n"),
+        (".lib m.lib tt", ".lib tt\nrl b 0 1k\n.endl ff\nrm b 0 2k\n.endl tt\n"),
+        (".lib m.lib tt", ".lib tt\nrl b 0 1k\n.endlib\nrm b 0 2k\n.endl\n"),
+        (".LIB 'm.lib' \"TT\"", ".lib tt\n.lib 'm.lib' 'ff'\n.endl\n.lib 'ff'\nrl b 0 1k\n.endl\n"),
+        (".lib 'm.lib'tt", TT),
+        (".lib 'm.lib' 'tt';this", TT),
+        ('.include "m.lib";this', "rl b 0 1k\n"),
+        ("rl b 0\n.inc m.lib", "+ 1k\n"),
+    ],
+)
+def test_a_library_is_read_as_bare_ngspice_reads_it(
+    tmp_path: Path, ngspice_program: str, line: str, library: str
+) -> None:
+    path = loaded(tmp_path, line, m=library)
+    by_hand = bare_measures(ngspice_program, path)
+    assert set(by_hand) == {"vb"}
+    (tmp_path / "kept").mkdir()  # without the library
+    assert bare_measures(ngspice_program, read_deck(path).keep(tmp_path / "kept")) == by_hand
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (".param q=1k,s=2k\nrl b 0 {q}", ".param q=3e3,s=2k\nrl b 0 {q}"),
+        (".param q=1k,$ the load\n+ s=2k\nrl b 0 {q}", ".param q=3e3 s=2k\nrl b 0 {q}"),
+        # Each definition is replaced; the last counts, whatever .if says.
+        (".param q=1k\nrl b 0 {q}\n.param q=2k", ".param q=1k\nrl b 0 {q}\n.param q=3e3"),
+        (
+            ".param q=1k\n.if (1)\n.param q=2k\n.else\n.param q=4k\n.endif\nrl b 0 {q}",
+            ".param q=1k\n.if (1)\n.param q=2k\n.else\n.param q=3e3\n.endif\nrl b 0 {q}",
+        ),
+    ],
+)
+def test_a_parameter_that_is_set_is_one_edited_by_hand(
+    tmp_path: Path, ngspice_program: str, before: str, after: str
+) -> None:
+    deck = read_deck(loaded(tmp_path, before)).with_parameters(q=3e3)
+    kept = bare_measures(ngspice_program, deck.keep(tmp_path / "kept"))
+    assert kept == bare_measures(ngspice_program, loaded(tmp_path, after)) != {}
 
 
 @pytest.mark.usefixtures("results")

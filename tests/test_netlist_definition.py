@@ -22,6 +22,7 @@ from characterization.definition import DefinitionError, load_definition
 from characterization.netlist_definition import NetlistDefinition
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import RefusedError
+from tests.bare_ngspice import bare_measures
 
 DECK = """charging
 .param rval=1k cval=1p
@@ -144,7 +145,7 @@ def test_a_value_of_the_file_can_be_overridden(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        ("deck", None, r"mine\.toml: unknown: files, axes, measures; missing: procedure, sweep\. "),
+        ("deck", None, r"mine\.toml: deck is missing"),
         ("deck", 3, "deck = 3 should be a text"),
         ("deck", "nothere.cir", "deck names 'nothere.cir', and there is no such file beside mine.toml"),
         ("deck", "pdk", "there is no such file"),
@@ -272,6 +273,26 @@ def test_what_could_not_be_made_again_or_measured_is_refused(tmp_path: Path, lin
         load(tmp_path, SMALL)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a1 in far lm\nr2 far out 1k\n.model lm limit(gain=1 out_lower_limit=-1 out_upper_limit=0.5)",
+        ".func limit(x,lo,hi) {min(max(x,lo),hi)}\n.param q={limit(5k,1k,2k)}\nr2 out 0 {q}",
+        ".subckt limit (p)\nr1 p 0 1k\n.ends\nx1 (out) limit",
+    ],
+)
+def test_what_only_has_a_random_functions_name_is_swept(
+    tmp_path: Path, ngspice_program: str, lines: str
+) -> None:
+    (tmp_path / "rc.cir").write_text(DECK.replace("v1 in", f"{lines}\nv1 in"))
+    (tmp_path / "models.lib").write_text(LIBRARY)
+    deck = load(tmp_path, SMALL).decks[0]
+    by_hand = bare_measures(ngspice_program, tmp_path / "rc.cir")
+    assert set(by_hand) == {"v1ns", "v2ns"}
+    assert by_hand["v1ns"] != pytest.approx(1 - math.exp(-1), rel=1e-3)
+    assert bare_measures(ngspice_program, deck.keep(tmp_path / "kept")) == by_hand
+
+
 def test_a_netlist_in_the_place_of_a_definition_is_told_what_to_do(folder: Path) -> None:
     with pytest.raises(DefinitionError, match="is a netlist: name it in a TOML file"):
         load_definition(str(folder / "rc.cir"), size="quick")
@@ -287,8 +308,8 @@ def test_a_pipe_in_the_place_of_a_library_is_not_waited_for(tmp_path: Path) -> N
 
 
 def test_a_definition_of_neither_kind_says_what_both_have(tmp_path: Path) -> None:
-    (tmp_path / "x.toml").write_text("[axes.r]\nunit = 'ohm'\n")
-    with pytest.raises(DefinitionError, match=r"x\.toml: unknown: axes; missing: procedure, sweep\. .* deck"):
+    (tmp_path / "x.toml").write_text("[axis.r]\nunit = 'ohm'\n")
+    with pytest.raises(DefinitionError, match=r"x\.toml: unknown: axis; missing: procedure, sweep\. .* deck"):
         load_definition(str(tmp_path / "x.toml"), size="quick")
 
 

@@ -21,7 +21,7 @@ from spicebridge.deck import DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.lineage import chain_text, changed_netlists, table_chain
 from spicebridge.project import netlists_folder
-from spicebridge.show import describe, table_text
+from spicebridge.show import describe, holes_text, table_text
 from spicebridge.store import Store
 from spicebridge.sweep import Engine
 from spicebridge.table import LookupTable, load_table
@@ -192,7 +192,8 @@ def test_points_that_fail_are_holes_and_the_others_stand(tmp_path: Path) -> None
     (failed,) = table.lineage["failed"]
     assert failed["at"] == {"rval": 1000.0}
     assert re.fullmatch(r"[0-9a-f]{64}", failed["deck"])
-    assert failed["why"] == "d1 out 0 nosuch"  # the line at fault, as ngspice quotes it
+    assert failed["why"] == "could not find a valid modelname"
+    assert "  rval=1000: could not find a valid modelname" in holes_text(table)
     assert str(tmp_path) not in json.dumps(table.lineage)
     told = chain_text([table_chain(table, netlists_folder())])
     assert "points without a value: 1, the first at rval 1000: " in told
@@ -212,12 +213,48 @@ def test_a_measure_that_finds_nothing_is_a_hole_of_its_own(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_deck_of_a_measure_without_a_value_is_kept_and_its_replay_says_why(
+    tmp_path: Path, results: Path, ngspice_program: str, batch: int
+) -> None:
+    sweep = SWEEP + '[measures.t_late]\nunit = "s"\n'
+    table = make_table(load(written(tmp_path, rc_cir=RC, mine_toml=sweep), batch=batch), engine(tmp_path))
+    (kept,) = (results / "failed").glob("*.cir")
+    assert f"  rval=2000: .meas t_late gave no value ({kept.name})" in holes_text(table)
+    assert str(kept.parent) in holes_text(table)
+    run = subprocess.run([ngspice_program, "-b", kept], capture_output=True, text=True, timeout=60)
+    assert re.search(r"measure  t_late .* out of interval", run.stdout + run.stderr)
+    assert table.lineage["failed"][0]["deck"].startswith(kept.stem)
+
+
+def test_a_kind_of_measure_that_ngspice_does_not_have_costs_that_measure_only(tmp_path: Path) -> None:
+    deck = RC.replace(".meas tran v1ns", ".meas tran der deriv v(out) at=1n\n.meas tran v1ns")
+    sweep = SWEEP + '[measures.der]\nunit = "V/s"\n'
+    table = make_table(load(written(tmp_path, rc_cir=deck, mine_toml=sweep)), engine(tmp_path))
+    assert table.data["v1ns"].values == pytest.approx(charged([500, 1000, 2000], 1e-12), rel=2e-3)
+    assert np.isnan(table.data["der"].values).all()
+    assert {each["why"] for each in table.lineage["failed"]} == {".meas der gave no value"}
+
+
 def test_a_sweep_without_one_value_is_no_table(tmp_path: Path) -> None:
     deck = RC.replace(".tran", "x1 out 0 nosuch\n.tran")
     with pytest.raises(
         SpicebridgeError, match=r"(?s)mine: not one of 3 points gave a value.*nosuch.*Deck kept"
     ):
         make_table(load(written(tmp_path, rc_cir=deck, mine_toml=SWEEP)), engine(tmp_path))
+
+
+def test_measures_without_one_value_are_no_table_and_a_deck_to_replay_is_named(
+    tmp_path: Path, results: Path
+) -> None:
+    sweep = SWEEP.replace("v1ns", "never")
+    deck = RC.replace(".end", ".meas tran never when v(out)=2\n.end")
+    with pytest.raises(SpicebridgeError) as caught:
+        make_table(load(written(tmp_path, rc_cir=deck, mine_toml=sweep)), engine(tmp_path))
+    kept = sorted((results / "failed").glob("*.cir"))
+    assert len(kept) == 3
+    assert ".meas never gave no value. A replay gives ngspice's words on it." in str(caught.value)
+    assert re.search(r"Deck kept: (\S+)   Replay: ngspice -b \1$", str(caught.value))[1] in map(str, kept)  # type: ignore[index]
 
 
 # What is simulated, and what is kept

@@ -144,6 +144,30 @@ def test_a_measure_that_fails_is_nan_and_the_others_stand() -> None:
     assert recorded.measures["tau"] == pytest.approx(1 - np.exp(-1), rel=1e-3)
 
 
+def test_a_kind_of_measure_that_ngspice_does_not_have_is_nan_and_the_others_stand() -> None:
+    measures = (
+        ".meas tran before find v(out) at=1n",
+        ".meas tran der deriv v(out) at=1n",
+        ".meas tran e1 err1 v(in) v(out)",
+        ".meas tran odd fourier v(out)",
+        ".meas tran after find v(out) at=1n",
+    )
+    recorded = simulate(deck(RC + "\n".join(measures)))
+    assert [name for name, value in recorded.measures.items() if np.isnan(value)] == ["der", "e1", "odd"]
+    for name in ("before", "after"):
+        assert recorded.measures[name] == pytest.approx(1 - np.exp(-1), rel=1e-3)
+
+
+def test_beside_such_a_measure_a_wrong_deck_is_still_refused() -> None:
+    der = ".meas tran der deriv v(out) at=1n\n"
+    for wrong, words in (
+        (".meas tran t when v(nowhere)=0.5", "no such vector as v(nowhere)"),  # ngspice gives 0 for it
+        ("b1 x 0 v=nofunction(v(out))", "no such function 'nofunction'"),
+        ("d1 out 0 dd\n.model dd d bogus=3", "unrecognized parameter (bogus)"),
+    ):
+        assert words in failure(f"{RC}{der}{wrong}")
+
+
 def test_notes_and_warnings_are_no_errors() -> None:
     # Zero ohm makes ngspice warn, a floating node too; both run.
     recorded = simulate(deck("v1 a 0 1\nr1 a 0 0\nr2 a b 1k\n.op"))
@@ -299,6 +323,26 @@ def test_a_failure_says_what_ngspice_said(lines: str, words: list[str]) -> None:
         assert each in said
 
 
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("m1 out out 0 0 nope", "could not find a valid modelname"),
+        ("rq out 0 {1/(1-1)}", "unknown parameter (inf)"),
+        ("x1 out 0 nosuch", "Error: unknown subckt: x1 out 0 nosuch"),
+        ("d1 out 0 dd\n.model dd d is=1e-14 bogus=3", "unrecognized parameter (bogus) - ignored"),
+        ("r9 out 0", "'r9 out 0' is not a valid resistor instance line, ignored!"),
+        (".meas tran x find v(nowhere) at=1n", "Error: no such vector as v(nowhere)."),
+        ("b1 x 0 v=nofunction(v(out))", "no such function 'nofunction'"),
+    ],
+)
+def test_the_reason_of_a_failure_is_ngspices_complaint_and_not_the_line_beside_it(
+    lines: str, reason: str
+) -> None:
+    (answer,) = on_workers([Task(deck(RC + lines), final)], workers=1).values()
+    assert isinstance(answer.error, SimulationError)
+    assert reason in keep_failure(answer.error).reason
+
+
 def test_a_deck_without_an_analysis_is_a_failure() -> None:
     assert "No job (tran, ac, op etc.) defined" in failure("v1 a 0 1\nr1 a 0 1")
     assert "No job (tran, ac, op etc.) defined" in failure("")
@@ -338,9 +382,9 @@ def test_a_wrong_verilog_a_parameter_is_an_error_in_ngspices_words(
 def test_an_error_travels_between_processes_whole() -> None:
     import pickle
 
-    error = SimulationError("what happened", deck=rc(1), log="a line")
+    error = SimulationError("what happened", deck=rc(1), log="a line", reason="why")
     again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.deck, again.log) == ("what happened", rc(1), "a line")
+    assert (str(again), again.deck, again.log, again.reason) == ("what happened", rc(1), "a line", "why")
 
 
 # Workers that die, hang or are given a measure that does not work

@@ -324,11 +324,21 @@ def write_definition(folder: Path, text: str) -> str:
 GOOD = 'procedure = "synapse_read"\n[sweep]\nv_read = [0.2]\nt_read = [1e-9]\n'
 
 
+def test_a_definition_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    marked, plain = (
+        load_definition(write_definition(tmp_path, text), size="quick") for text in (f"\ufeff{GOOD}", GOOD)
+    )
+    assert marked == plain
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("procedure = ", "is not valid TOML"),
         ('procedure = "synapse_read"\n', r"mine\.toml: missing: sweep\. A definition has procedure, about"),
+        ("", r"mine\.toml: it is empty\. A definition has procedure, .*, or deck, axes, measures for"),
+        ('[axes.r]\nunit = "ohm"\nvalues = [1]\n', r"mine\.toml: deck is missing\."),
+        ('[measures.v]\nunit = "V"\n', r"mine\.toml: deck is missing\."),
         (GOOD + "[sweeep]\n", r"mine\.toml: unknown: sweeep\. A definition has"),
         (GOOD.replace("[sweep]", "[sweeep]"), r"mine\.toml: unknown: sweeep; missing: sweep\. A definition"),
         ('procedure = "synapse_read"\nsweep = 3\n', "sweep should be a section"),

@@ -247,7 +247,29 @@ def test_a_netlists_own_time_limit_holds(engine: BareEngine, tmp_path: Path) -> 
     slow = replace(table, origin=table.origin | {"time_limit": 1e-6})
     verification = verify(plan(slow, entries=1, seed=1, at={"vin": 1.0}), engine=engine)
     assert {entry.verdict for entry in verification.entries} == {"failed"}
+    (deck,) = verification.decks
+    told = f"Failed now: it ran past 1e-06 s\n  Replay: ngspice -b {deck}   Log: {deck.with_suffix('.log')}"
+    assert told in verification_text(verification)
     assert engine.time_limit == 600.0
+
+
+def test_a_netlist_of_interpolated_points_is_verified(engine: BareEngine, tmp_path: Path) -> None:
+    table = netlist_table(tmp_path, steps="10p 4n\n.options interp")
+    verification = verify(plan(table, entries=4, seed=1, at={"vin": 1.0}), engine=engine)
+    assert {entry.verdict for entry in verification.entries} == {"same"}
+
+
+def test_a_measure_that_has_no_value_now_is_named(engine: BareEngine, tmp_path: Path) -> None:
+    table = netlist_table(tmp_path)
+    data = table.data.copy(deep=True)
+    data["t_half"].loc[{"vin": 0.4}] = 1e-9
+    lineage = {key: value for key, value in table.lineage.items() if key != "failed"}
+    verification = verify(
+        plan(replace(table, data=data, lineage=lineage), entries=1, seed=1, at={"vin": 0.4}), engine=engine
+    )
+    assert wrong(verification)[0][::2] == ("t_half", "failed")
+    text = verification_text(verification)
+    assert f"Failed now: .meas t_half gave no value\n  Replay: ngspice -b {verification.decks[0]}\n" in text
 
 
 def test_a_table_whose_base_deck_is_gone_says_how_to_get_it(results: Path, tmp_path: Path) -> None:

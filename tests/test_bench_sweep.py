@@ -166,21 +166,22 @@ def start(command: Sequence[str], environment: Mapping[str, str] | None = None) 
     return subprocess.Popen(command, stdout=quiet, stderr=quiet, env={**os.environ, **added})
 
 
-def together(*commands: tuple[Sequence[str], Mapping[str, str]]) -> list[float]:
-    """CPU seconds of commands that run at the same time on one core, each with those that it waits for."""
+def on_one_core(*commands: tuple[Sequence[str], Mapping[str, str]]) -> list[subprocess.Popen[bytes]]:
+    """Commands, each with what it adds to the environment, that run at the same time on the same core."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        running = [start(command, environment) for command, environment in commands]
+        return [start(command, environment) for command, environment in commands]
     finally:
         os.sched_setaffinity(0, cores)
-    spent = []
-    for each in running:
-        _, status, usage = os.wait4(each.pid, 0)
-        each.returncode = os.waitstatus_to_exitcode(status)
-        assert each.returncode == 0
-        spent.append(usage.ru_utime + usage.ru_stime)
-    return spent
+
+
+def spent(process: subprocess.Popen[bytes]) -> float:
+    """CPU seconds of a process until its end, and of those that it waited for."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
 
 
 def per_point(work: Callable[[int], float], few: int, many: int) -> float:
@@ -223,12 +224,14 @@ def test_bench_points_per_cpu_second(tmp_path: Path) -> None:
 
     def each(way: Way) -> tuple[float, float]:
         """CPU seconds of one more point, of the bare loop's and of this way's."""
-        # A way's few are a batch, so that what makes batches is not the many's alone.
-        few, many = (
-            together((loop(ofloop), {}), (way.command(points), way.environment))
-            for ofloop, points in ((FEW, FEW), (FEW + LOOP, FEW + way.points))
-        )
-        return (many[0] - few[0]) / LOOP, (many[1] - few[1]) / way.points
+        # A start costs more beside something else, so it is measured beside the loop too.
+        few, beside = on_one_core((way.command(FEW), way.environment), (loop(LOOP), {}))
+        starts = spent(few)
+        beside.kill()
+        beside.wait()
+        many, beside = on_one_core((way.command(FEW + way.points), way.environment), (loop(LOOP), {}))
+        of_way, of_loop = spent(many) - starts, spent(beside) - spent(start(loop(1)))
+        return of_loop / LOOP, of_way / way.points
 
     assert start(ours(FEW)).wait() == 0  # the first run compiles the clock and our modules, which are kept
     rounds = [{name: each(way) for name, way in ways.items()} for _ in range(ROUNDS)]

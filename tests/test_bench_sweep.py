@@ -102,8 +102,10 @@ def with_our_clock() -> dict[str, str]:
 
 
 def bare(path: Path) -> None:
+    """The bare program on a deck, its waveforms written beside it: else it runs none without ``.print``."""
     quiet = subprocess.DEVNULL
-    subprocess.run([program(), "-b", path], stdout=quiet, stderr=quiet, check=True)
+    command = [program(), "-b", "-r", path.with_suffix(".raw"), path]
+    subprocess.run(command, stdout=quiet, stderr=quiet, check=True)
 
 
 def alter_loop(folder: Path, points: int, first: int = 0) -> Path:

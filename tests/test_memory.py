@@ -12,37 +12,18 @@ import pytest
 from characterization.definition import load_definition
 from characterization.run import make_table
 from spicebridge.sweep import Engine
+from tests.disturbed_sweeps import QUICK, write_sweep
 
 POINTS = 20_000
 SETTLED = 1_000  # points, after which memory must not grow
 EVERY = 250
 ALLOWED = 50.0  # MB
 
-RC = """charging
-.param rval=1k
-v1 in 0 pulse(0 1 0 1f 1f 1)
-r1 in out {rval}
-c1 out 0 1p
-.tran 10p 3n
-.meas tran v1ns find v(out) at=1n
-.end
-"""
-SWEEP = f"""deck = "mine.cir"
-[axes.rval]
-unit = "ohm"
-start = 500
-stop = 2000
-points = {POINTS}
-[measures.v1ns]
-unit = "V"
-"""
-
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_memory_is_flat_over_twenty_thousand_points(tmp_path: Path, results: Path) -> None:
-    (tmp_path / "mine.cir").write_text(RC)
-    (tmp_path / "mine.toml").write_text(SWEEP)
+    sweep = write_sweep(tmp_path / "sweep", points=POINTS, deck=QUICK)
     held: dict[str, list[tuple[int, float]]] = defaultdict(list)
     places: dict[int, str] = {}  # of the workers: one that took another's place goes on with its curve
     seen = 0
@@ -61,7 +42,7 @@ def test_memory_is_flat_over_twenty_thousand_points(tmp_path: Path, results: Pat
         for process in running:
             held[places[process]].append((ended, resident(process)))
 
-    definition = load_definition(str(tmp_path / "mine.toml"), size="quick")
+    definition = load_definition(str(sweep), size="quick")
     engine = Engine(
         store=results / "cache" / "points.sqlite", workers=2, version="ngspice-test", progress=weigh
     )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -75,6 +75,13 @@ class Experiment:
         timing_step: grid of pulse widths (s).
         v_read: read drive (V).
         t_read: read duration (s).
+        read_gap: rest of a cell between two reads, bit planes and images alike (s); the read period is
+            ``t_read + read_gap``.
+        tile: rows of synapses whose currents one conversion sums, and as many columns; also the lines that
+            half-selected cells share. Assumed, an array size in common use.
+        adc_bits: bits of the converter at the foot of a tile's column.
+        adc_range: what it converts, from minus to plus so many read currents of a weight of one; assumed.
+        write_spread: device-to-device spread of the write, the standard deviation of ln(P_switch); assumed.
         tables: names of the tables.
     """
 
@@ -105,6 +112,11 @@ class Experiment:
     timing_step: float = 50e-12
     v_read: float = 0.2
     t_read: float = 1e-9
+    read_gap: float = 1e-9
+    tile: int = 128
+    adc_bits: int = 6
+    adc_range: float = 32.0
+    write_spread: float = 0.8
     tables: TableNames = TableNames()
 
     @property
@@ -273,12 +285,14 @@ def _check_ranges(check: Checks) -> None:
     check.above_zero(
         "rate_start", "rate_end", "steepness", "zero_window", "derivative_width", "norm_rate",
         "float_rate_start", "float_rate_end", "v_write", "timing_step", "v_read", "t_read",
-        "epochs", "calibration",
+        "read_gap", "epochs", "calibration", "tile", "adc_range",
     )  # fmt: skip
     for key in ("beta1", "beta2"):
         check(0 <= getattr(experiment, key) < 1, key, "must lie in [0, 1)")
     check(experiment.batch >= 2, "batch", "must be at least 2 (batch normalisation)")
     check(1 <= experiment.input_bits <= 8, "input_bits", "must lie in 1 .. 8")
+    check(2 <= experiment.adc_bits <= 16, "adc_bits", "must lie in 2 .. 16")
+    check(0 <= experiment.write_spread < inf, "write_spread", "must not be negative or infinite")
     check(experiment.timing_step >= FINEST_STEP, "timing_step", f"must be at least {FINEST_STEP:g} (s)")
     fits = all(before * after <= MOST_WEIGHTS for before, after in pairwise(experiment.hidden))
     check(fits, "hidden", f"must not ask for more than {MOST_WEIGHTS:,} weights in a layer")

@@ -1,5 +1,7 @@
 # Each target first sets up what is missing (.ci/setup), which takes no time once done.
 PYTEST = .venv/bin/python -m pytest
+# A process for each core; neighbours in a file mostly stay together, and with them what its fixtures made.
+PARALLEL = -n auto --dist worksteal
 
 .PHONY: demo test test-all lint tables bench clean setup
 
@@ -9,10 +11,10 @@ demo: setup  ## the main job: characterize, train, report
 	.venv/bin/spicebridge report latest
 
 test: setup  ## the tests, without the slow ones
-	$(PYTEST) -m "not slow and not bench"
+	$(PYTEST) $(PARALLEL) -m "not slow and not bench"
 
 test-all: setup  ## every test
-	$(PYTEST) -m "not bench"
+	$(PYTEST) $(PARALLEL) -m "not bench"
 
 lint: setup  ## ruff and mypy
 	.venv/bin/ruff check .

@@ -7,6 +7,19 @@ from pathlib import Path
 import pytest
 
 NO_DATA = "needs SPICEBRIDGE_DATA"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave one thread to each of several test processes, before any of them loads NumPy."""
+    if _beside_others(config):
+        for name in THREADS:
+            os.environ.setdefault(name, "1")
+
+
+def _beside_others(config: pytest.Config) -> bool:
+    """Whether this process is one of pytest-xdist's, which share the tests and the cores."""
+    return hasattr(config, "workerinput")
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +35,13 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def compiled_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache of compiled Verilog-A models for the whole run."""
-    return tmp_path_factory.mktemp("models")
+def compiled_models(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """One cache of compiled Verilog-A models for the whole run, which its processes share."""
+    if not _beside_others(pytestconfig):
+        return tmp_path_factory.mktemp("models")
+    folder = tmp_path_factory.getbasetemp().parent / "models"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

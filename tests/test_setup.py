@@ -206,3 +206,18 @@ def test_the_data_folder_is_the_one_that_the_environment_names(
         "def test_a(data_folder, pytestconfig): assert data_folder == pytestconfig.rootpath\n"
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_test_processes_share_the_compiled_models_and_take_one_thread_each(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    pytester.makeconftest((CHECKOUT / "tests/conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile(
+        "import os\n"
+        "def test_a(compiled_models): (compiled_models / os.environ['PYTEST_XDIST_WORKER']).touch()\n"
+        "def test_b(compiled_models): test_a(compiled_models)\n"
+        "def test_c(): assert os.environ['OMP_NUM_THREADS'] == '1'\n"
+    )
+    pytester.runpytest_subprocess("-n", "2").assert_outcomes(passed=3)
+    assert sorted(path.name for path in pytester.path.rglob("models/*")) == ["gw0", "gw1"]

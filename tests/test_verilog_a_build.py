@@ -121,9 +121,9 @@ def test_a_second_compilation_is_a_hit(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     model = build(tmp_path, cache, RESISTOR)
     stamp = model.library.stat().st_mtime_ns
-    start = time.perf_counter()
+    start = time.process_time()
     assert build(tmp_path, cache, RESISTOR) == model
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
     assert model.library.stat().st_mtime_ns == stamp
 
 

@@ -117,15 +117,26 @@ class Ended:
     err: str
 
 
-SCRIPT = "from spicebridge.cli import main; main()"
+def script(interrupt: str = "default_int_handler") -> str:
+    """The command as a program that Ctrl-C stops, however the shell that runs the tests has that set.
+
+    With ``SIG_IGN`` as a shell starts it in the background, and ``nohup``: Ctrl-C is not for it.
+    """
+    return (
+        f"import signal; signal.signal(signal.SIGINT, signal.{interrupt}); "
+        "from spicebridge.cli import main; main()"
+    )
 
 
-def start(sweep: Path, **options: Any) -> subprocess.Popen[str]:
+SCRIPT = script()
+
+
+def start(sweep: Path, program: str = SCRIPT, **options: Any) -> subprocess.Popen[str]:
     """The command on two workers, in a session of its own as a terminal would have it."""
     settings: dict[str, Any] = {
         "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True,
     }  # fmt: skip
-    command = [sys.executable, "-c", SCRIPT, "characterize", str(sweep), "--workers", "2"]
+    command = [sys.executable, "-c", program, "characterize", str(sweep), "--workers", "2"]
     return subprocess.Popen(command, **settings | options)
 
 

@@ -23,6 +23,7 @@ from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable, load_table
 from spicebridge.workers import Task
 from tests.command_line import RC, READ, ROOT, call, done, files, keep_sheet, stored, tiny
+from tests.disturbed_sweeps import SCRIPT
 from tests.on_workers import on_workers
 
 COMMANDS = (
@@ -226,9 +227,8 @@ def test_workers_are_out_of_reach_of_a_ctrl_c(tmp_path: Path) -> None:
 
 def test_an_interrupt_while_workers_start_is_one_sentence(results: Path) -> None:
     """As a terminal does it: the signal goes to the command and to all its children."""
-    script = "from spicebridge.cli import main; main()"
     sweep = subprocess.Popen(
-        [sys.executable, "-c", script, "characterize", "synapse_read", "--workers", "4"],
+        [sys.executable, "-c", SCRIPT, "characterize", "synapse_read", "--workers", "4"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

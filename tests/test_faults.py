@@ -42,6 +42,7 @@ from tests.disturbed_sweeps import (
     assert_right,
     ended,
     here,
+    script,
     start,
     stored,
     undisturbed,
@@ -265,6 +266,17 @@ def test_ctrl_c_stops_within_two_seconds_keeps_what_is_done_and_says_how_to_go_o
     assert STOPPED in words
     assert 0 < len(stored(results)) < POINTS
     assert not (results / "tables").exists()
+
+
+def test_a_command_in_a_shells_background_goes_on_when_ctrl_c_stops_another(
+    small_sweep: Path, results: Path
+) -> None:
+    command = start(small_sweep, script("SIG_IGN"))
+    assert wait_for(lambda: len(stored(results)) > 0, seconds=60)
+    os.killpg(command.pid, signal.SIGINT)
+    said = ended(command)
+    assert (said.code, said.err) == (0, "")
+    assert_right(results, undisturbed(FEW))
 
 
 def started_alone(sweep: Path) -> tuple[subprocess.Popen[str], Callable[[], None], Callable[[], str]]:

@@ -246,13 +246,14 @@ def characterize(
     from spicebridge.project import reference_folder, store_file
     from spicebridge.settings import parse_setting
     from spicebridge.show import holes_text, table_text
+    from spicebridge.simulator import ngspice_version
     from spicebridge.sweep import Engine
 
     overrides = {key: parse_setting(text) for key, text in pairs(settings).items()}
     size = "quick" if quick else "full"
     definitions = [load_definition(name, size=size, overrides=overrides, trust=trust) for name in names]
     executor: Executor | None = connect(scheduler) if scheduler else None
-    version = cluster_engine(executor) if executor else _engine_version()
+    version = cluster_engine(executor) if executor else ngspice_version()
     holes = 0
     for definition in definitions:
         counted: Counter[str] = Counter()
@@ -526,18 +527,9 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
 def _replayed(digest: str, table: Any) -> dict[str, Any]:
     """Whether a table, simulated again from its lineage, has the same digest."""
     from characterization.replay import replay
+    from spicebridge.simulator import ngspice_version
 
     if table is None:
         return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
     with sweep_bar(f"replay {table.name}") as show:
-        return replay(table, workers=cores(), version=_engine_version(), progress=show)
-
-
-def _engine_version() -> str:
-    """The version of the ngspice that workers will load, asked of one of them."""
-    from spicebridge.deck import make_deck
-    from spicebridge.project import netlists_folder
-    from spicebridge.workers import simulate as run
-
-    probe = make_deck("v1 a 0 1\nr1 a 0 1\n.op", folder=netlists_folder(), name="probe")
-    return f"ngspice-{run(probe).engine}"
+        return replay(table, workers=cores(), version=ngspice_version(), progress=show)

@@ -362,6 +362,7 @@ def _made(reading: _Reading) -> Netlist:
         # What another source includes is no model by itself.
         sources = tuple(each for each in sources if not any(each in tree[1:] for tree in trees))
     models = tuple(compile_model(source, cache=cache_folder() / "models") for source in sources)
+    _refuse_namesakes(sources, models, reading.name)
     # A title is no part of the circuit; the simulator puts the digest in its place.
     kept = [line for line in reading.lines if not line.is_apart]
     if reading.permission.confined:
@@ -467,6 +468,18 @@ def _library_section(lines: Sequence[Line], section: str, path: Path) -> Sequenc
         missed = f".lib {inner}" if inner else "the file ends"
         raise DeckError(f"{path}: the library section {section!r} needs an .endl before {missed}.")
     return lines[begin:end]
+
+
+def _refuse_namesakes(sources: Sequence[Path], models: Sequence[CompiledModel], name: str) -> None:
+    """Refuse two models of one name, of which ngspice takes the first for both in silence."""
+    first: dict[str, tuple[Path, CompiledModel]] = {}
+    for source, model in zip(sources, models, strict=True):
+        other, namesake = first.setdefault(model.module.lower(), (source, model))
+        if namesake.build != model.build:
+            raise DeckError(
+                f"{name} loads two models of one name: {namesake.module} of {other} and {model.module} of "
+                f"{source}, and ngspice takes the first for both. Rename one, or load one only."
+            )
 
 
 def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: str) -> None:

@@ -15,15 +15,16 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 def find_ngspice_library() -> str:
     """The path (or loader name) of libngspice.
 
-    Looked for in ``$NGSPICE_LIBRARY_PATH``, then under the checkout's ``.local`` (where the set-up unpacks
-    it when it may not install), then where the system's loader looks.
+    Looked for in ``$NGSPICE_LIBRARY_PATH`` (a path, or a name that the system's loader knows), then under the
+    checkout's ``.local`` (where the set-up unpacks it when it may not install), then where the system's
+    loader looks.
 
     Raises:
         SpicebridgeError: none found, or the variable names a file that is not there.
     """
     named = os.environ.get("NGSPICE_LIBRARY_PATH")
     if named:
-        if not Path(named).is_file():
+        if os.sep in named and not Path(named).is_file():
             raise SpicebridgeError(
                 f"NGSPICE_LIBRARY_PATH names {named}, and there is no such file. "
                 "Unset it, or point it to libngspice."

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.project import cache_folder
-from spicebridge.simulator import ngspice
+from spicebridge.simulator import in_this_process
 from spicebridge.workers import Answer, Defect, Ready, Task
 
 # ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
@@ -37,7 +37,7 @@ def serve(connection: Connection) -> None:
     """Answer tasks in order until this process should be replaced, or its parent closes the connection."""
     engine = None
     with contextlib.suppress(SpicebridgeError):  # raised again, and told, for each task
-        engine = f"ngspice-{ngspice().version}"
+        engine = f"ngspice-{in_this_process().version}"
     connection.send(Ready(engine))
     gc.collect()
     gc.freeze()  # the imported packages need not be searched for garbage again and again
@@ -65,10 +65,10 @@ def serve(connection: Connection) -> None:
 def _answer(task: Task) -> tuple[Answer, bool]:
     """The task's answer, and whether this process must be replaced."""
     try:
-        return Answer(ngspice().measured(task.deck, task.measure)), ngspice().spent
+        return Answer(in_this_process().measured(task.deck, task.measure)), in_this_process().spent
     except SpicebridgeError as error:
         try:
-            return Answer(error=error), ngspice().spent
+            return Answer(error=error), in_this_process().spent
         except SpicebridgeError:  # no ngspice to be had at all
             return Answer(error=error), True
     except Exception:  # raised again in the parent, which would otherwise see only a lost process

@@ -7,6 +7,7 @@ waveforms of the deck before. Here a run is good only if ngspice made a new plot
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
@@ -15,17 +16,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import accumulate
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.held_models import misfit
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.ngspice_words import UNSOLVED, is_complaint, told_reason
 from spicebridge.still_clock import use_still_clock
+from spicebridge.verilog_a import CompiledModel
+
+if TYPE_CHECKING:
+    from spicebridge.ngspice_process import NgspiceProcess
 
 T = TypeVar("T")
 
@@ -124,7 +129,7 @@ class Simulator(Protocol):
 
 
 class NgspiceSimulator:
-    """ngspice inside this process. There can be one; ``ngspice()`` returns it.
+    """ngspice inside this process, of which there can be one: a worker's (see ``runner.py``).
 
     Attributes:
         library: the libngspice in use.
@@ -133,7 +138,6 @@ class NgspiceSimulator:
 
     def __init__(self) -> None:
         library = find_ngspice_library()
-        os.environ["NGSPICE_LIBRARY_PATH"] = library
         os.environ["NGSPICE_MEAS_PRECISION"] = "12"  # .meas results are printed, so print them in full
         from PySpice.Spice.NgSpice.Shared import FFI, NgSpiceShared, ffi
 
@@ -212,13 +216,14 @@ class NgspiceSimulator:
                 return "\n".join(log)
 
         try:
-            self._session = Session(ngspice_id=0, send_data=False)
+            ctypes.CDLL(library)  # first alone: PySpice cannot try a second time
         except OSError as error:
             raise SpicebridgeError(
                 f"libngspice at {library} does not load: {error}. Set NGSPICE_LIBRARY_PATH to one that does."
             ) from error
+        self._session = Session(ngspice_id=0, send_data=False)
         self._log = log
-        self._loaded: set[Path] = set()
+        self._builds: dict[str, str] = {}  # of the models that ngspice holds, by lower-case module name
         self.spent = False
         self.library = library
         self._engine = str(self.version)
@@ -262,8 +267,15 @@ class NgspiceSimulator:
                 log="",
             )
         self._session.forget()
+        if (other := misfit(deck, self._builds)) is not None:
+            raise SimulationError(
+                f"this process's ngspice keeps another {other} that it loaded before, and {deck.name} is not "
+                "simulated with the wrong one; start a new process.",
+                deck=deck,
+                log="",
+            )
         for model in deck.models:
-            self.load_model(model.library)
+            self._load_model(model)
         try:
             # A trusted deck's .control block runs as the deck is loaded; if it made a plot, that is the run.
             if self._load(f"{deck.digest}\n{deck.text}\n.end") and not (_controls(deck) and self._made(deck)):
@@ -279,19 +291,21 @@ class NgspiceSimulator:
                 if "cshunt" in deck.text.lower():  # an option that ngspice would keep for every later deck
                     self._command("unset cshunt_value")
 
-    def load_model(self, library: Path) -> None:
+    def _load_model(self, model: CompiledModel) -> None:
         """Load a compiled Verilog-A model, once in this process."""
-        if library in self._loaded:
+        name = model.module.lower()
+        if name in self._builds:
             return
         before = len(self._log)
-        self._command(f"osdi {library}")
+        self._command(f"osdi {model.library}")
         said = "\n".join(self._log[before:])
         if "error" in said.lower() or "no such command" in said.lower():
             raise SpicebridgeError(
-                f"ngspice {self.version} at {self.library} did not load {library.name}: {said.strip()}. "
-                "It needs ngspice built with OSDI; 'spicebridge doctor' tells which one was found."
+                f"ngspice {self.version} at {self.library} did not load {model.library.name}: "
+                f"{said.strip()}. It needs ngspice built with OSDI; 'spicebridge doctor' tells which one was "
+                "found."
             )
-        self._loaded.add(library)
+        self._builds[name] = model.build
 
     def _load(self, netlist: str) -> bool:
         """Hand ngspice a netlist; whether it took it without complaint."""
@@ -410,6 +424,29 @@ def _controls(deck: Deck) -> bool:
 
 
 @cache
-def ngspice() -> NgspiceSimulator:
-    """This process's ngspice."""
+def in_this_process() -> NgspiceSimulator:
+    """This process's own ngspice, for one that does nothing else."""
     return NgspiceSimulator()
+
+
+def ngspice() -> NgspiceProcess:
+    """ngspice for scripts and notebooks: in a process beside this one, which it leaves as it was."""
+    return _beside(os.getpid(), find_ngspice_library())
+
+
+@cache
+def _beside(process: int, library: str) -> NgspiceProcess:  # noqa: ARG001  # a fork, another library: another
+    from spicebridge.ngspice_process import NgspiceProcess  # which stands on this module
+
+    return NgspiceProcess()
+
+
+def ngspice_version() -> str:
+    """The ngspice that workers load now, such as ``ngspice-46``: the ``version`` of a ``sweep.Engine``.
+
+    Raises:
+        SpicebridgeError: there is none, or it does not work.
+    """
+    from spicebridge.workers import engine_version  # which stands on this module
+
+    return engine_version()

@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +25,8 @@ from spicebridge.convergence import AIDS, aid_name, aided
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_failure
+from spicebridge.held_models import builds, misfit
+from spicebridge.project import results_folder
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, whole
 
 _ATTEMPTS = 2
@@ -34,6 +35,7 @@ _FALSE_STARTS = 5  # in a row, after which processes are not to be had
 # A worker holds tasks for about so long ahead, so that it never waits for its parent; small decks only.
 _AHEAD = 0.25  # s
 _MOST_AHEAD = 128
+_MOST_ASIDE = 1024  # decks that wait for a process without another model of the same name
 _BYTES_AHEAD = 64_000  # which a socket holds while the worker is not reading
 # Threads of BLAS and OpenMP in a worker only slow ngspice's clock readings.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -99,6 +101,16 @@ def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
     return answer.value
 
 
+def engine_version() -> str:
+    """The ngspice that a new worker loads, such as ``ngspice-46``.
+
+    Raises:
+        SpicebridgeError: it does not run a deck.
+    """
+    probe = Deck("v1 a 0 1\nr1 a 0 1\n.op", name="probe")
+    return f"ngspice-{simulate(probe).engine}"
+
+
 class Pool:
     """Worker processes; a context manager, which stops them."""
 
@@ -137,7 +149,7 @@ class Pool:
                 # A repeated job gets a worker to itself, so that its end is its own.
                 room = (0 if worker.jobs else 1) if queue.repeats else worker.room
                 if room:
-                    worker.give(queue.take(room))
+                    worker.give(queue.take(room, worker))
             if not any(worker.jobs for worker in self._workers):
                 return
             for job, answer in self._collect():
@@ -219,11 +231,16 @@ class _UnansweredError(SpicebridgeError):
 
 
 class _Queue:
-    """Jobs to give out: new ones in order, made when asked for, and repeated ones before them."""
+    """Jobs to give out: new ones in order, made when asked for, and repeated ones before them.
+
+    Where models of one name differ, those that a worker cannot run after what it has run stand aside for
+    others, so that a process is not replaced for each.
+    """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._new = (_Job(position, task) for position, task in enumerate(tasks))
         self._again: deque[_Job] = deque()
+        self._aside: deque[_Job] = deque()
 
     @property
     def repeats(self) -> bool:
@@ -232,8 +249,29 @@ class _Queue:
     def repeat(self, job: _Job) -> None:
         self._again.append(job)
 
-    def take(self, room: int) -> list[_Job]:
-        return [self._again.popleft()] if self._again else list(islice(self._new, room))
+    def take(self, room: int, worker: _Worker) -> list[_Job]:
+        """At most so many jobs that this worker can run one after the other."""
+        if self._again:
+            return [self._again.popleft()]
+        held = dict(worker.held)
+        taken: list[_Job] = []
+        waiting, self._aside = self._aside, deque()
+        while len(taken) < room and (job := self._next(waiting)) is not None:
+            if misfit(job.task.deck, held) is None:
+                held |= builds(job.task.deck)
+                taken.append(job)
+            else:
+                self._aside.append(job)
+        self._aside += waiting
+        if not taken and not worker.jobs and self._aside:  # the worker's process is replaced
+            taken.append(self._aside.popleft())
+        return taken
+
+    def _next(self, waiting: deque[_Job]) -> _Job | None:
+        """The first of those that stood aside, or a new one unless too many do."""
+        if waiting:
+            return waiting.popleft()
+        return next(self._new, None) if len(self._aside) < _MOST_ASIDE else None
 
 
 class _Worker:
@@ -242,6 +280,7 @@ class _Worker:
     def __init__(self, time_limit: float) -> None:
         self.jobs: deque[_Job] = deque()
         self.engine: str | None = None
+        self.held: dict[str, str] = {}  # the builds of the models that its ngspice holds or is given
         self._time_limit = time_limit
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
@@ -267,11 +306,15 @@ class _Worker:
     def give(self, jobs: Sequence[_Job]) -> None:
         if not jobs:
             return
+        if misfit(jobs[0].task.deck, self.held) is not None:
+            self.stop()
         if self._process is None:
             self._start()
         if not self.jobs:
             self._since = time.monotonic()
         self.jobs.extend(jobs)
+        for job in jobs:
+            self.held |= builds(job.task.deck)
         packed = pickle.dumps([job.aided for job in jobs])
         self._bytes = len(packed) / len(jobs)
         # A dead worker is noticed, and its decks tried again, when its answer is read.
@@ -322,7 +365,7 @@ class _Worker:
             self.connection.close()
             self._process.kill()
             self._process.wait()
-        self._process, self._ready = None, False
+        self._process, self._ready, self.held = None, False, {}
 
     def _emptied(self, error: SpicebridgeError) -> list[tuple[_Job, Answer]]:
         jobs = list(self.jobs)
@@ -348,8 +391,15 @@ class _Worker:
                 pass_fds=[childs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
+                env={**os.environ, **_ENVIRONMENT, **_places(), "PYTHONPATH": path},
                 start_new_session=True,
             )
             self.connection = Connection(ours.detach())
         return process
+
+
+def _places() -> dict[str, str]:
+    """Where results and libngspice lie as a process has it that goes to another folder."""
+    named = os.environ.get("NGSPICE_LIBRARY_PATH", "")
+    library = {"NGSPICE_LIBRARY_PATH": str(Path(named).absolute())} if Path(named).is_file() else {}
+    return {"SPICEBRIDGE_RESULTS": str(results_folder())} | library

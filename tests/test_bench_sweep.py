@@ -30,7 +30,7 @@ from spicebridge.batch import batched
 from spicebridge.deck import Deck, make_deck
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.project import netlists_folder, store_file
-from spicebridge.simulator import ngspice
+from spicebridge.simulator import in_this_process
 from spicebridge.still_clock import still_clock
 from spicebridge.sweep import Engine, Unit
 from tests.mtj_decks import current_driven, passages
@@ -258,7 +258,7 @@ def test_bench_points_in_one_deck() -> None:
     def cost(copies: int, runs: int) -> float:
         points = [{"rval": LOWEST + STEP * each} for each in range(copies)]
         together = batched(deck, points) if copies > 1 else deck
-        return cpu_seconds(lambda: [ngspice().run(together) for _ in range(runs)]) / runs / copies
+        return cpu_seconds(lambda: [in_this_process().run(together) for _ in range(runs)]) / runs / copies
 
     alone = cost(1, 100)
     sys.stdout.write(f"\nRC deck, ngspice's CPU a point: alone {alone * 1e3:.2f} ms")

@@ -210,17 +210,17 @@ def test_a_failure_in_this_process_is_followed_by_right_results(tmp_path: Path) 
     script = f"""
 from pathlib import Path
 from spicebridge.deck import make_deck
-from spicebridge.simulator import SimulationError, ngspice
+from spicebridge.simulator import SimulationError, in_this_process
 rc = make_deck({RC!r}, folder=Path(), name="rc")
-before = ngspice().run(rc)["out"].tolist()
+before = in_this_process().run(rc)["out"].tolist()
 for line in ("x1 out 0 nosuch", "r9 out", "d9 out 0 d\\n.model d d bogus=1", "foo bar", ".save v(nowhere)"):
     try:
-        ngspice().run(make_deck({RC!r} + line, folder=Path(), name="bad"))
+        in_this_process().run(make_deck({RC!r} + line, folder=Path(), name="bad"))
     except SimulationError:
-        assert not ngspice().spent
+        assert not in_this_process().spent
     else:
         raise AssertionError(line)
-    assert ngspice().run(rc)["out"].tolist() == before
+    assert in_this_process().run(rc)["out"].tolist() == before
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60

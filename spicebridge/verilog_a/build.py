@@ -188,6 +188,8 @@ def _build_openvaf(read: Source, library: Path) -> Built:
         if done.returncode != 0:
             raise VerilogAError(f"{Path(binary).name} rejected {read.path.name}:\n{done.stderr.strip()}")
     modules = front_end(read.path.name, [read.text()])[0]
+    if len(modules) != 1:  # which of them is in use could not be kept apart from another of its name
+        raise VerilogAError(f"{read.path.name} has {len(modules)} modules, not one. A file is one model.")
     module = modules[0]
     declared = {parameter.name.text: parameter for parameter in declared_parameters(read)}
     public = []

@@ -45,3 +45,8 @@ class CompiledModel:
     library: Path
     terminals: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+
+    @property
+    def build(self) -> str:
+        """What the code depends on, as hex digits: source, code generator and compiler; not its place."""
+        return self.library.parent.name.rpartition("-")[2]

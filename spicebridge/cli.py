@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +28,10 @@ from spicebridge.terminal import (
     yes,
 )
 from spicebridge.terminal import seeds as seed_list
+
+if TYPE_CHECKING:
+    from spicebridge.simulator import Waveforms
+    from spicebridge.table import LookupTable
 
 SATURATED = 0.999  # below this share, a run says that its longest pulse does not saturate
 TRUST_HELP = "Let a netlist run commands and read any file."
@@ -452,38 +457,48 @@ def report(run: str, as_json: bool) -> None:
 
     Example: spicebridge report digits_ternary_mtj
     """
-    from characterization.definition import Definition
-    from characterization.run import definition_of
-    from circuits.example_write import example_write
     from spicebridge.catalog import find_record, tables_by_digest
     from spicebridge.files import write_text
     from spicebridge.lineage import chain
     from spicebridge.project import netlists_folder, results_folder
     from spicebridge.report import html_report, summary, text_report
-    from spicebridge.workers import simulate as run_deck
 
     record = find_record(run)
     if as_json:
         print_json(summary(record))
         return
+    click.echo(text_report(record))  # before the page, of which no part may cost the figures
     tables = tables_by_digest()
-    written = tables.get(record["tables"][0]["digest"]) if "v_write" in record.get("device", {}) else None
-    definition = definition_of(written) if written else None
-    example = (
-        example_write(definition.cell, v_write=record["device"]["v_write"])
-        if isinstance(definition, Definition)
-        else None
-    )
     page = html_report(
         record,
         tables=tables,
         chain=chain(record, tables, netlists_folder()),
-        write=run_deck(example) if example else None,
+        write=_one_write(record, tables),
     )
     path = results_folder() / "reports" / f"{record['experiment']}.html"
     write_text(path, page)
-    click.echo(text_report(record))
     click.echo(f"Page: {path}")
+
+
+def _one_write(record: Mapping[str, Any], tables: Mapping[str, LookupTable]) -> Waveforms | None:
+    """One write of a record's own cell, simulated; None, and a note, where its table has none to simulate."""
+    from characterization.definition import Definition
+    from characterization.run import definition_of
+    from circuits.cell import Cell
+    from circuits.example_write import example_write
+    from spicebridge.workers import simulate as run_deck
+
+    v_write = (record.get("device") or {}).get("v_write")
+    written = tables.get(record["tables"][0]["digest"]) if record["tables"] else None
+    if v_write is None or written is None:
+        return None
+    try:
+        definition = definition_of(written)
+        if isinstance(definition, Definition) and isinstance(definition.cell, Cell):
+            return run_deck(example_write(definition.cell, v_write=v_write))
+    except SpicebridgeError as error:
+        click.echo(f"Note: no waveforms of a write on the page. {error}", err=True)
+    return None
 
 
 @main.command()

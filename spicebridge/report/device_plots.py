@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
-from spicebridge.report.drawing import MUTED, SERIES, Plot, decades, finish, legend, panels
+from spicebridge.report.drawing import MUTED, SERIES, Plot, decades, finish, legend, never_fatal, panels
 from spicebridge.report.quantity import MINUS, listed, minus, setting, si
 from spicebridge.report.run_plots import P_FLOOR, direction_name, mark
 from spicebridge.simulator import Waveforms
@@ -109,6 +109,7 @@ def wilson(
     return centre - half, centre + half
 
 
+@never_fatal("switching probability")
 def switching_plot(table: LookupTable, direction: str) -> Plot | None:
     """P_switch against pulse width for one direction: samples with error bars on the oracle, both scales."""
     curves = sampled_curves(table, direction)
@@ -176,6 +177,7 @@ def drawn_points(curve: Sampled) -> NDArray[np.intp]:
     return np.array(kept, dtype=np.intp)
 
 
+@never_fatal("one write pulse")
 def waveform_plot(write: Waveforms) -> Plot | None:
     """One write pulse: line voltages, magnetisation and MTJ current against time."""
     wanted = {"u": "v(u)", "e": "v(e)", "mz": _MZ, "current": _CURRENT}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -55,23 +57,52 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished plot.
+    """A finished plot, or the sentence that stands in its place.
 
     Attributes:
         name: unique on the page.
-        svg: inline SVG.
+        svg: inline SVG; None where it could not be drawn.
         alt: what it shows, for those who cannot see it.
         caption: what to know when reading it.
     """
 
     name: str
-    svg: Html
+    svg: Html | None
     alt: str
     caption: str
 
     def html(self) -> Html:
-        """The plot as a captioned figure."""
+        """The plot as a captioned figure, or its sentence."""
+        if self.svg is None:
+            return tag("p", self.caption, class_="notice")
         return tag("figure", self.svg, tag("figcaption", self.caption), id=self.name)
+
+
+P = ParamSpec("P")
+Drawn = TypeVar("Drawn", bound="Plot | None")
+
+
+def never_fatal(what: str) -> Callable[[Callable[P, Drawn]], Callable[P, Drawn | Plot]]:
+    """A plotting function that gives a sentence, on the page and on stderr, where it cannot draw.
+
+    Args:
+        what: what the plot is of, as a sentence names it.
+    """
+
+    def around(draw: Callable[P, Drawn]) -> Callable[P, Drawn | Plot]:
+        @wraps(draw)
+        def drawn(*args: P.args, **kwargs: P.kwargs) -> Drawn | Plot:
+            try:
+                return draw(*args, **kwargs)
+            except Exception as error:  # whatever a plot meets, the figures around it are sound
+                reason = " ".join(str(error).split()) or "no reason given"
+                words = f"The plot of {what} could not be drawn ({type(error).__name__}: {reason[:160]})."
+                sys.stderr.write(f"Note: {words}\n")
+                return Plot(name="", svg=None, alt="", caption=words)
+
+        return drawn
+
+    return around
 
 
 def panels(count: int, *, height: float, ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
-from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, legend, panels
+from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, legend, never_fatal, panels
 from spicebridge.report.mixed_differences import quantity
 from spicebridge.report.mixed_summary import PHASES
 from spicebridge.report.quantity import setting, si, times
@@ -18,20 +18,23 @@ Record = Mapping[str, Any]
 DESIGNS = {"ours": SERIES[0], "digital": SERIES[1]}
 
 
-def phase_plot(energy: Record) -> Plot:
+@never_fatal("energy by phase")
+def phase_plot(energy: Record) -> Plot | None:
     """Energy of forward, backward and update, ours beside the digital design's, on a logarithmic axis."""
     ours, digital = energy["per_image"], energy["digital"]
     rows = [(name, ours[key]["total"], digital[key]) for key, name in PHASES.items()]
     rows.append(("training image", ours["total"], digital["total"]))
-    least = min(value for _, *pair in rows for value in pair)
-    most = max(value for _, *pair in rows for value in pair)
+    drawn = [value for _, *pair in rows for value in pair if value > 0]
+    if not drawn:
+        return None
+    least, most = min(drawn), max(drawn)
     figure, (axes,) = panels(1, height=3.6)
     for row, (_, *pair) in enumerate(rows):
         for shift, (design, value) in zip((-0.19, 0.19), zip(DESIGNS, pair, strict=True), strict=True):
             label = {"ours": "PCM pairs and chi", "digital": "digital, 32 bits"}[design]
             axes.barh(
                 row + shift,
-                value - least / 5,
+                max(value - least / 5, 0.0),
                 left=least / 5,
                 height=0.34,
                 color=DESIGNS[design],
@@ -39,10 +42,10 @@ def phase_plot(energy: Record) -> Plot:
                 linewidth=0,
                 label=label if row == 0 else None,
             )
-            _beside(axes, value, row + shift, si(value, "J"))
+            _beside(axes, max(value, least / 5), row + shift, si(value, "J"))
     _energy_axis(axes, least / 5, most * 14)
     axes.set(yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6), xlabel="energy per training image (J)")
-    ratios = [times(theirs / mine) for _, mine, theirs in rows]
+    ratios = [times(theirs / mine) if mine else "" for _, mine, theirs in rows]
     axes.set_yticklabels([f"{name}\n{ratio}" for (name, *_), ratio in zip(rows, ratios, strict=True)])
     legend(figure, axes, columns=2)
     said = "; ".join(f"{name} {si(mine, 'J')}, digital {si(theirs, 'J')}" for name, mine, theirs in rows)
@@ -57,7 +60,8 @@ def phase_plot(energy: Record) -> Plot:
     )
 
 
-def part_plot(energy: Record) -> Plot:
+@never_fatal("energy by part")
+def part_plot(energy: Record) -> Plot | None:
     """Every part of our energy, what was simulated filled and what is cited open."""
     simulated = {"array", "reset", "word_lines", "refresh_reads"}
     rows = [
@@ -66,6 +70,8 @@ def part_plot(energy: Record) -> Plot:
         for part, value in energy["per_image"][key].items()
         if part != "total" and value > 0
     ]
+    if not rows:
+        return None
     figure, (axes,) = panels(1, height=1.2 + 0.26 * len(rows))
     for filled, colour, marker, words in (
         (True, SERIES[0], "o", "from tables"),
@@ -117,6 +123,7 @@ def _energy_axis(axes: Axes, low: float, high: float) -> None:
     axes.grid(visible=False, axis="x", which="minor")
 
 
+@never_fatal("the energy ratio by assumption")
 def tornado_plot(energy: Record, *, theirs: float) -> Plot:
     """The energy ratio with one assumption after another at the ends of its range, widest first."""
     rows: Sequence[Record] = energy["sensitivity"]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, legend, panels
+from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, legend, never_fatal, panels
 from spicebridge.report.mixed_summary import ARMS
 from spicebridge.report.mixed_text import age, points
 from spicebridge.report.quantity import count, minus, percent, power_of_ten, share, si
@@ -19,6 +19,7 @@ CURVES = {"table": ("-", SERIES[0]), "float": (":", SERIES[2]), "ideal": ("--", 
 _THIN = ("-.", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1)))
 
 
+@never_fatal("accuracy by epoch")
 def training_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
     """Accuracy against epoch of every arm, mean over seeds, with a band of one standard deviation."""
     ran = [arm for arm in ARMS if arms.get(arm, {}).get("runs")]
@@ -57,6 +58,7 @@ def training_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
     )
 
 
+@never_fatal("the ablations")
 def ablation_plot(arms: Mapping[str, Mapping[str, Any]]) -> Plot | None:
     """What each arm gains over all effects on, in points, with its spread over seeds."""
     compared = {arm: each for arm, each in arms.items() if each["effect"] is not None}
@@ -81,9 +83,10 @@ def ablation_plot(arms: Mapping[str, Mapping[str, Any]]) -> Plot | None:
     axes.set_xscale("symlog", linthresh=0.5, linscale=1.0)
     axes.set_xlim(-2.5 * max(most, 0.5), max(1.0, 1.6 * max(each["effect"] for each in compared.values())))
     axes.axvline(0, color=MUTED, linewidth=0.9)
-    ticks = [tick for tick in (-50, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2) if within(tick, axes.get_xlim())]
+    every = (-50, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 50)
+    ticks = [tick for tick in every if within(tick, axes.get_xlim())]
     axes.set_xticks(ticks, [minus(f"{tick:g}") for tick in ticks])
-    axes.xaxis.set_minor_locator(LogLocator(subs=()))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set(yticks=range(len(compared)), ylim=(len(compared) - 0.4, -0.8))
     axes.set_yticklabels([ARMS[arm] for arm in compared])
     axes.set_xlabel("accuracy less that with all effects on (points)")
@@ -106,6 +109,7 @@ def within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
+@never_fatal("accuracy by age")
 def retention_plot(retention: Sequence[Record], *, after_training: float | None) -> Plot | None:
     """Accuracy of the trained networks against the time since training."""
     if not retention:
@@ -136,6 +140,7 @@ def retention_plot(retention: Sequence[Record], *, after_training: float | None)
     )
 
 
+@never_fatal("SET pulses by number")
 def pulse_plot(counts: Record) -> Plot | None:
     """Histogram of SET pulses by their number since the device's RESET."""
     pulses = np.array(counts.get("set_pulses") or [0], dtype=float)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from spicebridge.pcm_statistics import SOURCE, PublishedModel
-from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, grid, legend, panels
+from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, grid, legend, never_fatal, panels
 from spicebridge.report.quantity import minus, si
 from spicebridge.table import LookupTable
 
@@ -28,6 +28,7 @@ SHADES = 16
 _MICRO = 1e6
 
 
+@never_fatal("conductance after each SET pulse")
 def accumulation_plot(table: LookupTable) -> Plot | None:
     """Mean and spread of conductance after each SET pulse, with the published ones and their tolerance."""
     if "g_mean" not in table.quantities:
@@ -127,11 +128,14 @@ def step_map(table: LookupTable, quantity: str) -> StepMap:
     )
 
 
+@never_fatal("steps by pulse and conductance")
 def map_plot(table: LookupTable, quantity: str) -> Plot | None:
     """Maps of a step's mean or spread: the table's, the published, and their difference."""
     if quantity not in table.quantities:
         return None
     found = step_map(table, quantity)
+    if not np.isfinite(found.table[found.sampled]).any():
+        return None
     difference = np.where(found.sampled, found.table - found.published, np.nan)
     shown = np.where(found.sampled, found.published, np.nan)
     most = float(np.nanmax(np.abs([np.where(found.sampled, found.table, np.nan), shown])))

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from spicebridge.pcm_statistics import PublishedModel
-from spicebridge.report.drawing import INK, SERIES, Plot, decades, finish, grid, legend, panels
+from spicebridge.report.drawing import INK, SERIES, Plot, decades, finish, grid, legend, never_fatal, panels
 from spicebridge.report.mixed_text import age as age_words
 from spicebridge.report.quantity import power_of_ten, si
 from spicebridge.table import LookupTable
@@ -15,6 +15,7 @@ from spicebridge.table import LookupTable
 _MICRO = 1e6
 
 
+@never_fatal("conductance after RESET")
 def reset_plot(table: LookupTable) -> Plot | None:
     """Conductance after RESET against the one before, mean and spread, and the energy it takes."""
     if "g_after_mean" not in table.quantities:
@@ -45,6 +46,7 @@ def reset_plot(table: LookupTable) -> Plot | None:
     )
 
 
+@never_fatal("reading one branch")
 def read_plot(table: LookupTable) -> Plot | None:
     """Reading one branch: conductance read, read noise, and drift, each with its published law."""
     if not {"g_read", "g_noise"} <= set(table.quantities):
@@ -94,6 +96,7 @@ def _drift(
     axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
+@never_fatal("reading a pair")
 def pair_plot(table: LookupTable) -> Plot | None:
     """A pair's read: current against the difference of its conductances, and energy against their sum."""
     if not {"current", "energy", "noise"} <= set(table.quantities) or "g_p" not in table.axes:

@@ -76,6 +76,8 @@ def share(value: float) -> str:
 
 def power_of_ten(value: float) -> str:
     """A decade as text that needs no mathematics font: ``10⁻⁴``."""
+    if not (value > 0 and math.isfinite(value)):
+        return minus(f"{value:g}")
     exponent = round(math.log10(value))
     return "1" if exponent == 0 else f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 

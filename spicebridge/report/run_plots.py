@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from spicebridge.energy import Entry
-from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, decades, finish, legend, panels
+from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, decades, finish, legend, never_fatal, panels
 from spicebridge.report.quantity import count, percent, setting, share, si
 from spicebridge.report.summary import ARMS
 from spicebridge.table import LookupTable
@@ -29,6 +29,7 @@ def direction_name(direction: str) -> str:
     return DIRECTIONS.get(direction, direction.replace("_", " "))
 
 
+@never_fatal("accuracy by epoch")
 def accuracy_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
     """Accuracy against epoch, mean over seeds and its standard deviation, for the arms that were run."""
     figure, (axes,) = panels(1, height=3.3)
@@ -60,6 +61,7 @@ def accuracy_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
     )
 
 
+@never_fatal("energy by component")
 def energy_plot(entries: Iterable[Entry], *, per: int, name: str, what: str) -> Plot | None:
     """Where a ledger's energy goes: what was simulated, and what is cited, on one logarithmic axis.
 
@@ -127,6 +129,7 @@ def _rows(entries: Iterable[Entry]) -> list[tuple[str, float, bool]]:
     return [(label, joules, found) for (found, label), joules in sums.items()]
 
 
+@never_fatal("pulse widths")
 def width_plot(update: Mapping[str, Any], table: LookupTable | None, *, v_write: float | None) -> Plot | None:
     """Histogram of the pulse widths that training sent, above the P_switch each of them stands for."""
     widths = {

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, grid, legend, panels
+from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, grid, legend, never_fatal, panels
 from spicebridge.report.quantity import chance, power_of_ten, setting
 from spicebridge.report.study_summary import DRAWN, STAGES
 from spicebridge.table import LookupTable
@@ -24,6 +24,7 @@ FAINTEST = 1e-8
 """Probabilities below this are drawn as nothing."""
 
 
+@never_fatal("accuracy by stage")
 def box_plot(record: Record, scheme: str) -> Plot | None:
     """Accuracy of all solutions by stage, a box for each diameter, of the cases written by a scheme."""
     cases = [
@@ -88,6 +89,7 @@ def _box(axes: Axes, x: float, said: Record, colour: str, *, label: str) -> None
     axes.plot([x], [said["mean"]], ".", color=INK, markersize=3.5)
 
 
+@never_fatal("accuracy by write fidelity")
 def fidelity_plot(record: Record) -> Plot | None:
     """Test accuracy against write fidelity of every solution, where fidelity was drawn."""
     case = next((each for each in record["cases"] if each["case"] == DRAWN), None)
@@ -135,6 +137,7 @@ def _jitter(count: int, case: Record) -> NDArray[np.float64]:
     return (np.arange(count) * golden % 1 - 0.5) * 0.8 * 100 / case["test_samples"]
 
 
+@never_fatal("the IR drop by position")
 def drop_plot(record: Record, table: LookupTable) -> Plot | None:
     """Map of the IR drop of a read by position, one for each diameter, half of the cells in P."""
     if not {"diameter", "r_segment", "background"} <= set(table.axes):
@@ -146,7 +149,7 @@ def drop_plot(record: Record, table: LookupTable) -> Plot | None:
         for diameter in data["diameter"].values
     }
     most = max(float(drop.max()) for drop in drops.values())
-    figure = _maps({name: drop / most for name, drop in drops.items()}, columns=2)
+    figure = _maps({name: drop / (most or 1.0) for name, drop in drops.items()}, columns=2)
     ranges = {name: f"{drop.min():.1f} to {drop.max():.1f} %" for name, drop in drops.items()}
     _titles(figure, ranges)
     return finish(
@@ -163,6 +166,7 @@ def drop_plot(record: Record, table: LookupTable) -> Plot | None:
     )
 
 
+@never_fatal("write errors and disturb by position")
 def disturb_plot(record: Record, table: LookupTable) -> Plot | None:
     """Maps of write errors and half-select disturb by position, at the headline diameter's write points."""
     points = [

@@ -235,6 +235,8 @@ def _dataset(definition: NetlistDefinition, values: Mapping[str, NDArray[np.floa
 
 def _attributes(of: Axis | Measure) -> dict[str, str]:
     said = {"units": of.unit, "long_name": of.long_name, "scale": of.scale}
+    if isinstance(of, Axis) and of.labels is not None:
+        said["labels"] = "yes" if of.labels else "no"
     return {key: value for key, value in said.items() if value and (key, value) != ("scale", "linear")}
 
 
@@ -301,6 +303,7 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
                 long_name=table.data[name].attrs["long_name"],
                 scale=table.data[name].attrs.get("scale", "linear"),
                 library=lineage["axes"][name].get("library"),
+                labels={"yes": True, "no": False}.get(table.data[name].attrs.get("labels", "")),
             )
             for name in table.data[table.quantities[0]].dims
         ),

@@ -22,7 +22,7 @@ MOST_POINTS_OF_TABLE = 10_000_000
 MOST_DECKS = 100  # base decks, one for each combination of library sections; all are held in memory
 MOST_BATCHED = 10_000
 _KEYS = ("deck", "about", "files", "axes", "parameters", "measures", "batch", "time_limit")
-_AXIS_KEYS = ("unit", "start", "stop", "points", "spacing", "values", "long_name", "scale")
+_AXIS_KEYS = ("unit", "start", "stop", "points", "spacing", "values", "long_name", "scale", "labels")
 _LIBRARY_KEYS = ("library", "values", "long_name")
 _MEASURE_KEYS = ("unit", "long_name", "scale")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -41,6 +41,8 @@ class Axis:
         long_name: for people.
         scale: the scale the table is interpolated in along it.
         library: the library, as the TOML file names it, whose section is chosen; None for numbers.
+        labels: whether its numbers are labels, never interpolated; None to go by their name, as
+            ``spicebridge.table.is_labels`` does.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Axis:
     long_name: str
     scale: str = "linear"
     library: str | None = None
+    labels: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +245,9 @@ def _axis(name: str, given: Mapping[str, Any]) -> Axis:
         raise DefinitionError(str(error)) from error
     scale = given.get("scale", "log" if given.get("spacing") == "log" else "linear")
     _check_scale(f"{key}.scale", scale)
+    labels = given.get("labels")
+    if labels is not None and not isinstance(labels, bool):
+        raise DefinitionError(f"{key}.labels = {labels!r} should be true or false.")
     if (scale == "log" and values[0] <= 0) or (
         scale == "log(-log)" and not 0 <= values[0] <= values[-1] <= 1
     ):
@@ -252,6 +258,7 @@ def _axis(name: str, given: Mapping[str, Any]) -> Axis:
         unit=_text(f"{key}.unit", given["unit"]),
         long_name=_text(f"{key}.long_name", given.get("long_name", name)),
         scale=scale,
+        labels=labels,
     )
 
 

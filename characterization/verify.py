@@ -290,7 +290,7 @@ _WORDS = {
 
 def _entry_text(entry: Entry) -> str:
     where = ", ".join(
-        f"{name}={value if isinstance(value, str) else format(value, '.6g')}"
+        f"{name}={value if isinstance(value, str) else format(value, '.12g')}"
         for name, value in entry.at.items()
     )
     unit = "" if entry.unit in ("", "1") else f" {entry.unit}"
@@ -361,7 +361,7 @@ def _on_axis(table: LookupTable, name: str, wanted: float | str) -> float | str:
             meant = math.isclose(value, wanted, rel_tol=1e-9)
         if meant:
             return value
-    known = [value if isinstance(value, str) else f"{value:g}" for value in values]
+    known = [value if isinstance(value, str) else f"{value:.12g}" for value in values]
     listed = ", ".join(known if len(known) <= 20 else [*known[:10], "...", *known[-3:]])
     raise TableError(
         f"{name}={wanted} is not on the axis of table {table.name}; entries are verified where they were "

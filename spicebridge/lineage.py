@@ -219,6 +219,6 @@ def _settings_text(settings: Mapping[str, Any]) -> str:
             return " ".join(f"{key} {said(inner)}" for key, inner in value.items())
         if isinstance(value, Sequence) and not isinstance(value, str):
             return "[" + " ".join(said(inner) for inner in value) + "]"
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
 
     return ", ".join(f"{key} {said(value)}" for key, value in settings.items())

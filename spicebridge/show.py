@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from spicebridge.project import results_folder
-from spicebridge.table import LookupTable, TableError
+from spicebridge.table import LookupTable, TableError, is_labels
 
 _PREFIXES = (
     (1e-18, "a"),
@@ -33,6 +35,7 @@ _PREFIXED = frozenset({
 })  # fmt: skip
 _UNIT = re.compile(r"([^\W\d_]+)(?:[/*·. ]|$)")
 _HOLES = 10  # told one by one
+_MOST_FIGURES = 15  # beyond the first three: all that a float has
 
 
 def describe(table: LookupTable) -> dict[str, Any]:
@@ -82,8 +85,9 @@ def table_text(table: LookupTable) -> str:
         if isinstance(values[0], str):
             rows.append(f"  {name:<18} {', '.join(values)}")
         else:
-            ends = f"{with_unit(values[0], unit)} to {with_unit(values[-1], unit)}"
-            rows.append(f"  {name:<18} {ends}, {len(values)} values")
+            heads = axis_texts(values, unit)
+            labels = ", labels" if is_labels(table.data[name]) else ""
+            rows.append(f"  {name:<18} {heads[0]} to {heads[-1]}, {len(values)} values{labels}")
     rows.append("quantities")
     for name, each in told["quantities"].items():
         span = f"{with_unit(each['min'], each['units'])} to {with_unit(each['max'], each['units'])}"
@@ -108,7 +112,7 @@ def _holes(table: LookupTable) -> str:
 
 
 def _plain(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    return value if isinstance(value, str) else f"{value:.12g}"
 
 
 def quantity_text(table: LookupTable, quantity: str) -> str:
@@ -121,7 +125,8 @@ def quantity_text(table: LookupTable, quantity: str) -> str:
         return f"{rows[0]}\n{with_unit(float(variable), unit)}"
     axis = variable[last].values
     picked = np.unique(np.linspace(0, len(axis) - 1, min(len(axis), 8)).round().astype(int))
-    heads = [_label(axis[index], table.data[last].attrs.get("units", "")) for index in picked]
+    named = axis_texts(axis.tolist(), table.data[last].attrs.get("units", ""))
+    heads = [named[index] for index in picked]
     rows.append(f"{last!s:>30} " + " ".join(f"{head:>10}" for head in heads))
     for outer in np.ndindex(variable.shape[:-1]):
         values = variable.values[outer]
@@ -133,26 +138,46 @@ def quantity_text(table: LookupTable, quantity: str) -> str:
 def point_label(table: LookupTable, variable: xr.DataArray, at: tuple[int, ...]) -> str:
     """A point of the variable's first axes in words."""
     return ", ".join(
-        _label(variable[dim].values[index], table.data[dim].attrs.get("units", ""))
+        _among_neighbours(variable[dim].values, index, table.data[dim].attrs.get("units", ""))
         for dim, index in zip(variable.dims, at, strict=False)
     )
 
 
-def with_unit(value: float | None, unit: str) -> str:
-    """A value to three figures with an SI prefix: ``52.3 fJ``; where none fits the unit, to four as it is."""
+def _among_neighbours(values: NDArray[Any], index: int, unit: str) -> str:
+    """One value of an axis, told apart from the ones beside it."""
+    first = max(index - 1, 0)
+    return axis_texts(values[first : index + 2].tolist(), unit)[index - first]
+
+
+def axis_texts(values: Sequence[float | str], unit: str) -> list[str]:
+    """An axis' values for people, with as many figures as it takes to tell neighbours apart."""
+    if unit in ("", "1") and all(not isinstance(each, str) and each == round(each) for each in values):
+        return [f"{each:.15g}" for each in values]  # seeds and counts are whole
+    for more in range(_MOST_FIGURES):
+        told = [each if isinstance(each, str) else with_unit(each, unit, more=more) for each in values]
+        if all(one != other for one, other in pairwise(told)):
+            break
+    return told
+
+
+def with_unit(value: float | None, unit: str, *, more: int = 0) -> str:
+    """A value to three figures with an SI prefix: ``52.3 fJ``; where none fits the unit, to four as it is.
+
+    ``more`` is a number of further figures.
+    """
     if value is None or not math.isfinite(value):
         return "none"
     if unit in ("", "1", "%"):
-        return f"{value:.4g}{'' if unit != '%' else ' %'}"
+        return f"{value:.{4 + more}g}{'' if unit != '%' else ' %'}"
     if value == 0:
         return f"0 {unit}"
     if not ((leading := _UNIT.match(unit)) and leading[1] in _PREFIXED):
-        return f"{value:.4g} {unit}"
+        return f"{value:.{4 + more}g} {unit}"
     scale, prefix = next(
         ((scale, prefix) for scale, prefix in reversed(_PREFIXES) if abs(value) >= scale * 0.9995),
         _PREFIXES[0],
     )
-    return f"{value / scale:.3g} {prefix}{unit}"
+    return f"{value / scale:.{3 + more}g} {prefix}{unit}"
 
 
 def measures_text(measures: Mapping[str, float]) -> str:
@@ -171,10 +196,6 @@ def variable_of(table: LookupTable, quantity: str) -> xr.DataArray:
             f"table {table.name} has no quantity {quantity!r}. It has: {', '.join(table.quantities)}."
         )
     return table.data[quantity]
-
-
-def _label(value: object, unit: str) -> str:
-    return value if isinstance(value, str) else with_unit(float(value), unit)  # type: ignore[arg-type]  # number
 
 
 def _number(value: xr.DataArray) -> float | None:

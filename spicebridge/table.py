@@ -1,14 +1,15 @@
 """Lookup tables: what both banks share.
 
 A table is an ``xarray.Dataset`` with labelled axes, SI units and, beside every sampled quantity, its
-standard error. Text axes (a direction, a state) are categories and are never interpolated; number axes are
-read multilinearly, in the scale each quantity declares, and never beyond their ends.
+standard error. Axes of labels (a direction, a state, a seed) are never interpolated: see ``is_labels``. Other
+axes are read multilinearly, in the scale each quantity declares, and never beyond their ends.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -24,7 +25,12 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
-DECLARED = ("units", "long_name", "scale", "flag_meanings")
+DECLARED = ("units", "long_name", "scale", "flag_meanings", "labels")
+# Words in the names of whole, unitless numbers that stand for random draws, where nothing else says so.
+_DRAWS = frozenset({
+    "chip", "die", "draw", "id", "instance", "mc", "realisation", "realization", "replica", "replicate",
+    "run", "sample", "seed", "trial",
+})  # fmt: skip
 SCALES = ("linear", "log", "log(-log)")
 _SEAL = b"\nsha256 "
 _TINY = 1e-300
@@ -40,7 +46,8 @@ class LookupTable:
 
     Attributes:
         data: axes as coordinates, quantities as variables. Each carries ``units`` and ``long_name``;
-            ``scale`` (one of ``SCALES``) says in what scale an axis or a quantity is interpolated.
+            ``scale`` (one of ``SCALES``) says in what scale an axis or a quantity is interpolated; ``labels``
+            (``yes`` or ``no``) whether a number axis holds labels.
         name: what the table is called, ``mtj_write`` say.
         lineage: JSON-like record of what the values came from (testbench, parameters, decks, seeds);
             part of the digest, so it holds neither a clock nor a path.
@@ -67,6 +74,9 @@ class LookupTable:
             if scale not in SCALES:
                 raise TableError(f"{self.name}.{name} has scale {scale!r}. There are: {', '.join(SCALES)}.")
             values = self.data[name].values
+            if self.data[name].attrs.get("labels", "no") not in ("yes", "no"):
+                mark = self.data[name].attrs["labels"]
+                raise TableError(f"{self.name}.{name} has labels {mark!r}; it should be yes or no.")
             if scale == "log" and np.any(values <= 0):
                 raise TableError(f"{self.name}.{name} has scale log, but not all its values are positive.")
             if scale == "log(-log)" and np.any((values < 0) | (values > 1)):
@@ -112,7 +122,8 @@ class LookupTable:
         Args:
             quantity: one of ``quantities``.
             at: a value for every axis of the quantity, in SI units; number axes take arrays, which
-                broadcast against one another; text axes take one category.
+                broadcast against one another, those of labels only ones that the axis holds; text axes take
+                one category.
 
         Returns:
             Values in the quantity's unit, of the broadcast shape.
@@ -154,6 +165,8 @@ class LookupTable:
 
     def _within(self, axis: str, value: ArrayLike) -> NDArray[np.float64]:
         points = np.asarray(value, dtype=float)
+        if is_labels(self.data[axis]):
+            return self._labels(axis, points)
         low, high = float(self.data[axis].values[0]), float(self.data[axis].values[-1])
         # A grid end written as 0.5 and computed as 0.1 * 5 is the same end: allow rounding, no more.
         slack = 1e-9 * max(abs(low), abs(high))
@@ -161,10 +174,26 @@ class LookupTable:
             worst = points.flat[np.argmax(np.maximum(low - points, points - high).ravel())]
             unit = self.data[axis].attrs.get("units", "")
             raise TableError(
-                f"{axis}={worst:g} {unit} lies outside table {self.name}, which spans "
-                f"{low:g} to {high:g} {unit}. Characterise a wider axis; tables never extrapolate."
+                f"{axis}={worst:.12g} {unit} lies outside table {self.name}, which spans "
+                f"{low:.12g} to {high:.12g} {unit}. Characterise a wider axis; tables never extrapolate."
             )
         return np.clip(points, low, high)
+
+    def _labels(self, axis: str, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The axis' own labels that are meant."""
+        held = np.asarray(self.data[axis].values, dtype=float)
+        place = np.abs(held - points[..., None]).argmin(axis=-1)
+        meant = held[place]
+        amiss = ~np.isclose(meant, points, rtol=1e-9, atol=1e-12)
+        if amiss.any():
+            wrong, at = float(points[amiss].flat[0]), int(place[amiss].flat[0])
+            near = ", ".join(f"{each:.12g}" for each in held[max(at - 1, 0) : at + 2])
+            raise TableError(
+                f"{axis}={wrong:.12g} is not in table {self.name}: its {axis} are labels, {len(held)} of "
+                f"them, and between labels there is nothing to interpolate. The nearest: {near}. If they are "
+                f"quantities after all, say so in the table's TOML: labels = false under [axes.{axis}]."
+            )
+        return meant
 
     def save(self, path: Path) -> None:
         """Write HDF5 in netCDF-4 layout, whole or not at all."""
@@ -323,6 +352,22 @@ def _refuse_holes(values: NDArray[np.float64], variable: xr.DataArray, table: st
             f"(not simulated there). Read elsewhere, or characterise the missing points."
         )
     return values
+
+
+def is_labels(axis: xr.DataArray) -> bool:
+    """Whether an axis holds labels, between which there is no value.
+
+    Text and truth values do, and numbers that the axis' attribute ``labels`` calls so. Where it says nothing,
+    whole numbers without a unit do if their name says that they number random draws: ``seed``, ``mc_run``.
+    """
+    if axis.dtype.kind in "UOSTb":
+        return True
+    if "labels" in axis.attrs:
+        return bool(axis.attrs["labels"] == "yes")
+    words = {word.rstrip("s") for word in re.split(r"[^a-z]+", str(axis.name).lower())}
+    draws = "seed" in str(axis.name).lower() or not words.isdisjoint(_DRAWS)
+    whole = bool(np.all(np.asarray(axis.values, dtype=float) % 1 == 0))
+    return draws and whole and axis.attrs.get("units", "") in ("", "1")
 
 
 def _is_category(axis: xr.DataArray) -> bool:

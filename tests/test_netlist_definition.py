@@ -176,6 +176,7 @@ def test_a_value_of_the_file_can_be_overridden(folder: Path) -> None:
         ("axes.rval", {"unit": "ohm", "values": [1, "2"]}, "give a list of numbers"),
         ("axes.rval", {"unit": "ohm", "start": 0, "stop": 1, "points": 2, "spacing": "log"}, "0 < start"),
         ("axes.rval", {"unit": "ohm", "values": [0, 1], "scale": "log"}, "does not fit 0 to 1"),
+        ("axes.rval.labels", "yes", r"axes\.rval\.labels = 'yes' should be true or false"),
         ("axes.rval.scale", "cubic", r"axes\.rval\.scale = 'cubic' is none of: linear, log"),
         ("axes.rvla", {"unit": "ohm", "values": [1]}, r"no top-level \.param rvla\. Did you mean rval\?"),
         ("axes.RVAL", {"unit": "ohm", "values": [1]}, "the name RVAL is given twice"),

@@ -457,3 +457,20 @@ def test_the_documented_keys_are_the_ones_there_are() -> None:
         assert f"`{key}`" in table, key
     for key in ("unit", "start", "spacing", "values", "library"):
         assert f"`axes.NAME.{key}`" in table, key
+
+
+@pytest.mark.parametrize("labels", ["true", "false"])
+def test_whether_an_axis_holds_labels_stays_with_the_table(tmp_path: Path, labels: str) -> None:
+    own = SWEEP.replace("[axes.rval]", f"[axes.rval]\nlabels = {labels}")
+    path = written(tmp_path, rc_cir=RC, mine_toml=own)
+    made = make_table(load(path), engine(tmp_path))
+    made.save(tmp_path / "kept.h5")
+    table = load_table(tmp_path / "kept.h5")
+    again = definition_of(table)
+    assert isinstance(again, NetlistDefinition)
+    assert again.axes[0].labels is (labels == "true")
+    if labels == "true":
+        with pytest.raises(SpicebridgeError, match=r"rval=700 .* The nearest: 500, 1000"):
+            table.read("v1ns", rval=700)
+    else:
+        assert float(table.read("v1ns", rval=1000)) == pytest.approx(charged(1000, 1e-12), rel=1e-3)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from spicebridge.show import quantity_text, table_text, with_unit
+from spicebridge.show import axis_texts, quantity_text, table_text, with_unit
 from spicebridge.table import LookupTable
 
 
@@ -60,3 +61,19 @@ def test_a_table_of_kilohms_says_so_in_every_text() -> None:
     assert "1 kilohm to 1000 kilohm, 2 values" in table_text(table)
     assert "2000 mV to 5000 mV" in table_text(table)
     assert "1 kilohm 1000 kilohm\n" in quantity_text(table, "drop")
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "said"),
+    [
+        ([1.0, 1.0001, 1.0002], "V", ["1 V", "1.0001 V", "1.0002 V"]),
+        ([100e-9, 100.5e-9], "s", ["100 ns", "100.5 ns"]),
+        ([300.151, 300.152], "degC", ["300.151 degC", "300.152 degC"]),
+        ([1234567.0, 1234568.0], "1", ["1234567", "1234568"]),
+        ([0.1, 0.2], "V", ["100 mV", "200 mV"]),
+        (["tt", "ff"], "", ["tt", "ff"]),
+        ([0.99999, 1.0], "1", ["0.99999", "1"]),
+    ],
+)
+def test_neighbours_on_an_axis_are_told_apart(values: list[Any], unit: str, said: list[str]) -> None:
+    assert axis_texts(values, unit) == said

@@ -391,3 +391,72 @@ def test_a_value_read_within_a_cell_lies_between_its_corners(corners: np.ndarray
 @given(p=st.floats(1e-12, 1 - 1e-12), scale=st.sampled_from(["linear", "log", "log(-log)"]))
 def test_scales_and_their_inverses_agree(p: float, scale: str) -> None:
     assert from_scale(to_scale(np.array(p), scale), scale) == pytest.approx(p, rel=1e-12)
+
+
+def seeded(values: list[float], *, name: str = "seed", unit: str = "1", **attributes: str) -> LookupTable:
+    """A quantity that is 0 and 1 in turn along an axis, as a device that switched or did not."""
+    y = np.arange(len(values)) % 2.0
+    return LookupTable(
+        data=xr.Dataset(
+            {"y": (name, y, {"units": "1", "long_name": "switched"})},
+            coords={name: (name, np.array(values), {"units": unit} | attributes)},
+        ),
+        name="noisy",
+        lineage={},
+        origin={},
+    )
+
+
+@pytest.mark.parametrize("name", ["seed", "mc_run", "samples", "die", "mcseed", "Trial_2"])
+def test_between_random_draws_there_is_no_value(name: str) -> None:
+    table = seeded([1.0, 2.0, 5.0, 6.0], name=name)
+    assert table.read("y", **{name: 5}) == 0.0
+    assert table.read("y", **{name: [6, 1, 2]}).tolist() == [1.0, 0.0, 1.0]
+    for wrong in (5.5, 3, 0, 7, [1, 5.5]):
+        with pytest.raises(TableError, match=r"labels, 4 of them.*The nearest: .*labels = false"):
+            table.read("y", **{name: wrong})
+
+
+def test_a_large_seed_is_named_in_full() -> None:
+    with pytest.raises(TableError, match=r"seed=1234567\.5 .* The nearest: 1234567, 1234568"):
+        seeded([1234567.0, 1234568.0]).read("y", seed=1234567.5)
+
+
+@pytest.mark.parametrize(
+    ("axis", "interpolated"),
+    [
+        ({"name": "seed", "labels": "no"}, True),
+        ({"name": "die", "unit": "m"}, True),
+        ({"name": "fins"}, True),
+        ({"name": "rundown"}, True),
+        ({"name": "fins", "labels": "yes"}, False),
+        ({"name": "seed", "unit": ""}, False),
+    ],
+)
+def test_an_axis_says_itself_whether_it_holds_labels(axis: dict[str, str], interpolated: bool) -> None:
+    table = seeded([1.0, 2.0], **axis)  # type: ignore[arg-type]
+    if interpolated:
+        assert table.read("y", **{axis["name"]: 1.5}) == pytest.approx(0.5)
+    else:
+        with pytest.raises(TableError, match="labels"):
+            table.read("y", **{axis["name"]: 1.5})
+
+
+def test_seeds_that_are_fractions_are_quantities_and_truth_values_are_labels() -> None:
+    assert seeded([0.5, 1.5]).read("y", seed=1.0) == pytest.approx(0.5)
+    with pytest.raises(TableError, match="labels"):
+        seeded([False, True], name="noise").read("y", noise=0.5)
+
+
+def test_the_mark_of_labels_is_kept_and_part_of_the_digest(tmp_path: Path) -> None:
+    plain, marked = seeded([1.0, 2.0]), seeded([1.0, 2.0], labels="yes")
+    assert plain.digest != marked.digest
+    marked.save(tmp_path / "noisy.h5")
+    assert load_table(tmp_path / "noisy.h5").digest == marked.digest
+    with pytest.raises(TableError, match="labels 'maybe'; it should be yes or no"):
+        seeded([1.0], labels="maybe")
+
+
+def test_a_value_just_outside_is_told_apart_from_the_end() -> None:
+    with pytest.raises(TableError, match=r"v=1\.00000002 V lies outside .* spans 0 to 1 V"):
+        seeded([0.0, 1.0], name="v", unit="V").read("y", v=1.00000002)

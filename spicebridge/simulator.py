@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.held_models import misfit
+from spicebridge.lasting_commands import outlasts
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.ngspice_words import UNSOLVED, is_complaint, told_reason
 from spicebridge.still_clock import use_still_clock
@@ -262,7 +263,7 @@ class NgspiceSimulator:
     def _ran(self, deck: Deck) -> Iterator[Waveforms]:
         if self.spent:
             raise SimulationError(
-                "this process's ngspice could not recover from an earlier deck; start a new process.",
+                "an earlier deck left this process's ngspice other than it was; start a new process.",
                 deck=deck,
                 log="",
             )
@@ -283,8 +284,10 @@ class NgspiceSimulator:
             self._refuse_failure(deck)
             yield self._waveforms()
         finally:
-            # Some bad decks leave ngspice beyond recovery: only a new process helps then (see workers.py).
-            self.spent = any("cannot recover" in line for line in self._log)
+            # Some decks leave ngspice beyond recovery, or other than it was: only a new process helps then
+            # (see workers.py).
+            lost = any("cannot recover" in line for line in self._log)
+            self.spent = lost or (_controls(deck) and outlasts(deck))
             if not self.spent:
                 self._command("destroy all")
                 self._command("remcirc")

@@ -245,6 +245,56 @@ def test_nothing_of_a_deck_stays_behind_for_the_next() -> None:
     assert abs(outcomes[1] - outcomes[0]) > 1e-2  # the options did count
 
 
+# Two bins of one transistor: 8 um in two fingers are 8 um, or with ngbehavior=hsa 4 um.
+BINNED = """m1 d g 0 0 bins w=8u l=1u nf=2
+vd d 0 1
+vg g 0 1.2
+.model bins.1 nmos level=54 version=4.7 lmin=0.1u lmax=20u wmin=0.1u wmax=5u vth0=0.3
+.model bins.2 nmos level=54 version=4.7 lmin=0.1u lmax=20u wmin=5u wmax=100u vth0=0.7
+.op"""
+
+
+def drain_current(recorded: Waveforms) -> float:
+    return -float(recorded["i(vd)"][-1])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "set ngbehavior=hsa",
+        "SET ngbehavior = hsa",
+        "set numdgt=9 ngbehavior=hsa",
+        "echo x; set ngbehavior=hsa",
+        "foreach ngbehavior hsa\nend",
+    ],
+)
+def test_what_a_trusted_deck_sets_is_not_there_for_the_next(command: str) -> None:
+    plain, setting = Deck(BINNED), Deck(f".control\n{command}\n.endc\n{BINNED}")
+    tasks = [Task(each, drain_current) for each in (plain, setting, plain, setting, setting, plain)]
+    outcomes = ended(on_workers(tasks, workers=1))
+    # In bare ngspice too the command comes after the netlist is read, and changes nothing in its own deck.
+    assert [outcomes[at] for at in range(6)] == [outcomes[0]] * 6
+
+
+def test_a_trusted_deck_that_quits_costs_the_decks_after_it_nothing() -> None:
+    tasks = [Task(each, final) for each in (rc(0), deck_that_quits(), rc(1), deck_that_quits(), rc(2))]
+    outcomes = ended(on_workers(tasks, workers=1))
+    assert [isinstance(outcomes[at], float) for at in (0, 2, 4)] == [True] * 3
+
+
+def deck_that_quits() -> Deck:
+    return Deck(f".control\nrun\nquit\n.endc\n{RC}")
+
+
+@pytest.mark.parametrize(
+    "commands", ["run\nset numdgt=9\nprint v(b)", "op\nlet twice=2*v(b)\nwrdata /dev/null v(b)"]
+)
+def test_a_trusted_deck_that_sets_nothing_lasting_needs_no_new_process(commands: str) -> None:
+    trusted = Deck(f".control\n{commands}\n.endc\nv1 a 0 1\nr1 a b 1k\nr2 b 0 1k\n.op")
+    answers = ended(on_workers([Task(trusted, process_number)] * 4, workers=1))
+    assert len({int(values["pid"][0]) for values in answers.values()}) == 1
+
+
 def test_ngspice_runs_where_no_file_of_a_users_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It overwrites bsim4v5.out there, links followed, and would carry out the commands of a .spiceinit."""
     monkeypatch.chdir(tmp_path)

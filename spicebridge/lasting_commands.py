@@ -12,10 +12,10 @@ from spicebridge.deck import Deck
 
 # What concerns the deck's own circuit and plots, which end with it, or only what is printed.
 _PASSING = {
-    "ac", "alter", "altermod", "alterparam", "dc", "destroy", "disto", "display", "dowhile", "echo", "else", "end",
-    "fft", "fourier", "if", "let", "linearize", "listing", "meas", "measure", "noise", "op", "plot", "print",
-    "psd", "pz", "remcirc", "repeat", "reset", "run", "save", "sens", "show", "showmod", "sp", "spec", "tf",
-    "tran", "unlet", "while", "wrdata", "write",
+    "ac", "alter", "altermod", "alterparam", "dc", "destroy", "disto", "display", "dowhile", "echo", "else",
+    "end", "fft", "fourier", "if", "let", "linearize", "listing", "meas", "measure", "noise", "op", "plot",
+    "print", "psd", "pz", "remcirc", "repeat", "reset", "run", "save", "sens", "show", "showmod", "sp",
+    "spec", "tf", "tran", "unlet", "while", "wrdata", "write",
 }  # fmt: skip
 # Variables that say how files and lists are written.
 _WRITING = {

@@ -23,7 +23,7 @@ from pathlib import Path
 from spicebridge.errors import SpicebridgeError
 from spicebridge.project import cache_folder
 from spicebridge.simulator import in_this_process
-from spicebridge.workers import Answer, Defect, Ready, Task
+from spicebridge.workers import Answer, Defect, OutdatedError, Ready, Task
 
 # ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
 RUNS_PER_WORKER = 5000
@@ -66,6 +66,8 @@ def _answer(task: Task) -> tuple[Answer, bool]:
     """The task's answer, and whether this process must be replaced."""
     try:
         return Answer(in_this_process().measured(task.deck, task.measure)), in_this_process().spent
+    except OutdatedError as error:
+        return Answer(error=error), True
     except SpicebridgeError as error:
         try:
             return Answer(error=error), in_this_process().spent

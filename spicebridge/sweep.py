@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from spicebridge.deck import Deck
 from spicebridge.failure import Failure, keep_failure
 from spicebridge.simulator import Waveforms
 from spicebridge.store import Store, Stored, Values
-from spicebridge.workers import Answer, Pool, Task
+from spicebridge.workers import Answer, OutdatedError, Pool, Task
 
 Progress = Callable[[int, int, int], None]
 Counts = Callable[[int, int], None]
@@ -43,7 +43,7 @@ class Unit:
 
     def key(self, engine: str) -> str:
         """SHA-256 that names the unit's result."""
-        code = _code_digest(sys.modules[self.measure.__module__])
+        code = _code_digest(self.measure.__module__)
         # A model's folder in the cache is named by its source, the code generator and the compiler's flags.
         builds = sorted(model.library.parent.name for model in self.deck.models)
         said = f"{self.measure.__qualname__} {code} {sorted(self.arguments.items())!r}"
@@ -137,6 +137,7 @@ class Engine:
             SpicebridgeError: the store cannot be read or written; what it holds is kept.
         """
         ended = failed = 0
+        _code_digest.cache_clear()  # in a notebook, a measure may have been edited since the last sweep
         with Store(self.store) as store:
             pending = _Pending(units, store, self.version)
             self._report(0, len(units), 0)
@@ -189,7 +190,8 @@ class _Pending:
             else:
                 self._running[key] = [index]
                 self.keys.append(key)
-                yield Task(unit.deck, partial(_measured, unit.measure, dict(unit.arguments)))
+                code = _code_digest(unit.measure.__module__)
+                yield Task(unit.deck, _Measurement(unit.measure, unit.arguments, code))
 
     def ended(self, key: str | None, answer: Answer | None) -> Iterator[tuple[int, Outcome]]:
         """The outcomes found in the store since the last call, and those of this key, now stored."""
@@ -197,6 +199,8 @@ class _Pending:
         yield from found
         if key is None or answer is None:
             return
+        if isinstance(answer.error, OutdatedError):
+            raise answer.error
         failure = None if answer.error is None else keep_failure(answer.error)
         outcome = Outcome(None if failure else answer.value, failure, answer.aid)
         if outcome.values is not None:
@@ -204,14 +208,43 @@ class _Pending:
         yield from ((index, outcome) for index in self._running.pop(key))
 
 
-def _measured(measure: Callable[..., Values], arguments: Mapping[str, Any], recorded: Waveforms) -> Values:
-    return measure(recorded, **arguments)
+@dataclass(frozen=True)
+class _Measurement:
+    """A unit's measure on its way to a worker, with the digest of the code that the unit's key names.
+
+    Attributes:
+        measure: as the unit's, found by its name where it arrives.
+        arguments: as the unit's.
+        code: digest of its module's code where the sweep began.
+    """
+
+    measure: Callable[..., Values]
+    arguments: Mapping[str, Any]
+    code: str
+
+    def __call__(self, recorded: Waveforms) -> Values:
+        """The values, or ``OutdatedError`` where the measure's code is another."""
+        module = self.measure.__module__
+        if _code_digest(module) != self.code:
+            raise OutdatedError(
+                f"the code of {module} is not what it was when the sweep began: it was edited meanwhile, or "
+                "a machine of the cluster has another. What had finished is kept: the same command goes on."
+            )
+        return self.measure(recorded, **self.arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (self.measure, dict(self.arguments), self.code)
+
+
+def _arrived(measure: Callable[..., Values], arguments: Mapping[str, Any], code: str) -> _Measurement:
+    _code_digest(measure.__module__)  # now, as it was just imported
+    return _Measurement(measure, arguments, code)
 
 
 @cache
-def _code_digest(module: object) -> str:
+def _code_digest(module: str) -> str:
     """SHA-256 of a module's code, comments and docstrings aside: a measure that changed is another one."""
-    tree = ast.parse(inspect.getsource(module))  # type: ignore[arg-type]  # a module
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)

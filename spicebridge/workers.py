@@ -66,6 +66,10 @@ class Defect:
     traceback: str
 
 
+class OutdatedError(SpicebridgeError):
+    """A process that holds other code of a measure than the sweep began with; another one is tried."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """How a task ended.
@@ -204,7 +208,7 @@ class _Job:
         """The job to repeat after this answer, or None if the answer stands."""
         if isinstance(answer.error, _UnansweredError):
             return self
-        if isinstance(answer.error, _LostError) and self.attempt < _ATTEMPTS:
+        if isinstance(answer.error, _LostError | OutdatedError) and self.attempt < _ATTEMPTS:
             return replace(self, attempt=self.attempt + 1)
         if isinstance(answer.error, ConvergenceError) and self.aids < len(AIDS):
             return replace(self, attempt=1, aids=self.aids + 1, first=self.first or answer.error)

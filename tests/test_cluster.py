@@ -151,6 +151,13 @@ def test_a_netlists_table_is_the_same_from_the_cluster_in_every_bit(
     assert_same(table_from(path, local), made)
 
 
+@pytest.fixture
+def own_models(results: Path) -> None:
+    """Compiled models of the test's own, not those that others use meanwhile."""
+    (results / "cache" / "models").unlink()
+    (results / "cache" / "models").mkdir()
+
+
 class Apart(Executor):
     """The cluster as if on machines that do not have this one's compiled models: they are away meanwhile."""
 
@@ -172,6 +179,7 @@ class Apart(Executor):
         return future
 
 
+@pytest.mark.usefixtures("own_models")
 def test_compiled_models_travel_to_where_they_are_not(tmp_path: Path, dask: Dask, executor: Executor) -> None:
     base = load_definition("synapse_read", size="quick")
     definition = replace(base, name="tiny", sweep={"v_read": [0.1, 0.2], "t_read": [0.5e-9]})
@@ -183,6 +191,7 @@ def test_compiled_models_travel_to_where_they_are_not(tmp_path: Path, dask: Dask
     assert [path.suffix for path in dask.results.rglob("*.*")].count(".osdi") == 1
 
 
+@pytest.mark.usefixtures("own_models")
 def test_a_failing_deck_is_a_hole_and_kept_here_as_it_runs_here(
     tmp_path: Path, results: Path, dask: Dask, executor: Executor, ngspice_program: str
 ) -> None:

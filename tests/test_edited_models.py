@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,6 +16,7 @@ import pytest
 
 from spicebridge.cluster import run_on_cluster
 from spicebridge.deck import Deck, DeckError, make_deck
+from spicebridge.errors import SpicebridgeError
 from spicebridge.simulator import NgspiceSimulator, SimulationError, Waveforms, ngspice, ngspice_version
 from spicebridge.store import Values
 from spicebridge.sweep import Engine, Unit
@@ -162,3 +165,61 @@ def refusal_of_the_other(recorded: Waveforms) -> str:  # noqa: ARG001  # a measu
     with pytest.raises(SimulationError) as caught:
         simulator.run(edited(folder, "2k"))
     return str(caught.value)
+
+
+# Measures, which are edited too
+
+
+MEASURE = "def measure(recorded):\n    return {{'i': {factor} * recorded['i(v1)']}}\n"
+
+
+@pytest.fixture
+def measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of one measure, which workers find too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    path = tmp_path / f"measures_of_{tmp_path.name}.py"
+    path.write_text(MEASURE.format(factor=1))
+    return path
+
+
+def unit_of(measures: Path, text: str) -> Unit:
+    return Unit(Deck(f"{text}\nv1 a 0 1\nr1 a 0 1\n.op"), importlib.import_module(measures.stem).measure, {})
+
+
+def test_a_measure_edited_between_sweeps_is_the_new_one_on_a_machine_that_kept_its_process(
+    tmp_path: Path, measures: Path
+) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        engine = Engine(
+            store=tmp_path / "points.sqlite", workers=1, version=ngspice_version(), executor=executor
+        )
+        for factor in (1, 2, 30, 1):
+            measures.write_text(MEASURE.format(factor=factor))
+            importlib.invalidate_caches()
+            (outcome,) = engine.run([unit_of(measures, "")])
+            assert outcome.values is not None
+            assert outcome.values["i"] == pytest.approx(-factor)
+
+
+def test_a_measure_edited_while_its_sweep_runs_stops_it_and_stores_nothing_wrong(
+    tmp_path: Path, measures: Path
+) -> None:
+    engine = Engine(store=tmp_path / "points.sqlite", workers=1, version="ngspice-test")
+    # The process of the first deck is replaced after it; the next one reads the measure anew.
+    units = [unit_of(measures, ".control\nset left=1\n.endc"), unit_of(measures, "r2 a 0 1")]
+    stream = engine.stream(units)
+    assert next(stream)[1].values == {"i": pytest.approx([-1.0])}
+    measures.write_text(MEASURE.format(factor=2))
+    with pytest.raises(
+        SpicebridgeError, match=r"the code of measures_of\w+ is not what it was when the sweep"
+    ):
+        next(stream)
+    again = engine.run(units)
+    assert [each.values["i"][0] for each in again if each.values] == pytest.approx([-2.0, -4.0])
+    measures.write_text(MEASURE.format(factor=1))
+    counted: list[int] = []
+    before = replace(engine, counts=lambda *counts: counted.extend(counts))
+    assert [each.values["i"][0] for each in before.run(units) if each.values] == pytest.approx([-1.0, -2.0])
+    assert counted == [1, 1]

@@ -83,6 +83,7 @@ class Experiment:
         adc_range: what it converts, from minus to plus so many read currents of a weight of one; assumed.
         write_spread: device-to-device spread of the write, the standard deviation of ln(P_switch); assumed.
         tables: names of the tables.
+        allow_mixed_elements: whether the tables may be of different elements: devices, cards, supplies.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Experiment:
     adc_range: float = 32.0
     write_spread: float = 0.8
     tables: TableNames = TableNames()
+    allow_mixed_elements: bool = False
 
     @property
     def unit(self) -> str:
@@ -172,6 +174,8 @@ def _as_kind(value: Any, kind: str, what: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "str" and isinstance(value, str):
         return value
+    if kind == "bool" and isinstance(value, bool):
+        return value
     if kind == "int" and isinstance(value, int) and number:
         return value
     if kind == "float" and number:
@@ -188,6 +192,7 @@ def _as_kind(value: Any, kind: str, what: str) -> Any:
 
 KIND_WORDS = {
     "str": "text",
+    "bool": "true or false",
     "int": "a whole number",
     "float": "a number",
     "tuple[int, ...]": "a list of whole numbers",

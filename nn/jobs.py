@@ -14,10 +14,11 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from nn.checkpoint import CHECKPOINTS, save_arrays
+from nn.elements import refuse_mixed
 from nn.experiment import json_like
 from nn.origin import circumstances_of
 from nn.pool import work_through
-from nn.tables import refuse_holes
+from nn.tables import refuse_holes, refuse_missing
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
 from spicebridge.table import LookupTable
@@ -146,8 +147,10 @@ def train_all(
     jobs = kind.jobs_of(experiment, arms)
     if not allow_holes:
         refuse_holes(tables)
-    given = kind.given_for(experiment, tables, data_folder=data_folder)
+    refuse_missing(experiment.name, experiment.tables.names, tables)
     read = [tables[name] for name in experiment.tables.names]
+    refuse_mixed(read, allowed=experiment.allow_mixed_elements)
+    given = kind.given_for(experiment, tables, data_folder=data_folder)
     shared = {
         "layout": LAYOUT,
         "settings": {key: value for key, value in json_like(experiment).items() if key not in OF_THE_WHOLE},

@@ -11,17 +11,26 @@ from typing import Any
 import numpy as np
 
 from nn.data import Dataset
+from nn.elements import mixed_elements
 from spicebridge.table import LookupTable
 
 
 def describe_tables(tables: Iterable[LookupTable]) -> list[dict[str, Any]]:
-    """Names, digests and sizes of the tables that were read."""
+    """Names, digests and sizes of the tables that were read.
+
+    Where tables were mixed that are not of one cell, the later of two has ``mixed``: what differs, in words.
+    """
+    tables = list(tables)
+    mixed: dict[str, list[str]] = {}
+    for each in mixed_elements(tables):
+        mixed.setdefault(each.other, []).append(str(each))
     return [
         {
             "name": table.name,
             "digest": table.digest,
             "size": table.lineage.get("size"),
             "samples": table.lineage.get("samples"),
+            **({"mixed": mixed[table.name]} if table.name in mixed else {}),
         }
         for table in tables
     ]

@@ -402,6 +402,7 @@ def train(
 
     Example: spicebridge train digits_ternary_mtj --seeds 1,2
     """
+    from nn.elements import unknown_elements
     from nn.studies import load_study, run_study
     from spicebridge.catalog import find_table, run_folder
     from spicebridge.lineage import changed_netlists
@@ -420,6 +421,12 @@ def train(
                 f"'spicebridge characterize {name}' brings it up to date.",
                 err=True,
             )
+    if silent := unknown_elements(list(tables.values())):
+        click.echo(
+            f"Note: {', '.join(silent)} does not say what its cell is made of, so it is not known whether "
+            "all tables are of the same device, transistors and supply.",
+            err=True,
+        )
     names = None if arms is None else [arm.strip() for arm in arms.split(",")]
     with bar(chosen.name, chosen.unit) as show:
         folder = reference_folder() / "runs" / chosen.name if reference else run_folder(chosen.name)

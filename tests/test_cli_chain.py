@@ -169,6 +169,33 @@ def test_a_value_outside_a_table_is_told_with_its_span(results: Path, chain: Pat
     assert not (results / "runs" / "digits_ternary_mtj" / "record.json").exists()
 
 
+def test_a_device_of_ones_own_takes_all_tables_of_the_cell_along(
+    chain: Path, tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's example in small: copies of both definitions, with wider transistors."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(chain / "tables", results / "tables")
+    for mine, theirs in (("my_write", "mtj_write"), ("my_read", "synapse_read")):
+        own = (ROOT / "characterization" / "tables" / f"{theirs}.toml").read_text(encoding="utf-8")
+        wider = own.replace("w_n = 0.4e-6", "w_n = 0.5e-6")
+        assert wider != own
+        (tmp_path / f"{mine}.toml").write_text(wider, encoding="utf-8")
+        done("characterize", f"{mine}.toml", *tiny(theirs)[2:], "--workers", 2)
+    small = (*TRAIN, "--arms", "table", "--set", "epochs=1")
+    half = (*small, "--set", "tables.read=my_read")
+    assert (
+        "the tables are not of one cell: w_n is 4e-07 in mtj_write and 5e-07 in my_read. Characterise all"
+        in refused(*half)
+    )
+    done(*half, "--set", "allow_mixed_elements=true")
+    mixed = "w_n is 4e-07 in mtj_write and 5e-07 in my_read"
+    told = done("report").out
+    assert mixed in told
+    assert mixed in Path(re.search(r"Page: (\S+)", told)[1]).read_text()  # type: ignore[index]
+    done(*small, "--set", "tables.write=my_write", "--set", "tables.read=my_read")
+    assert "different elements" not in done("report").out
+
+
 def test_changing_the_damping_changes_the_report_and_trace_shows_why(
     chain: Path, tmp_path: Path, compiled_models: Path
 ) -> None:

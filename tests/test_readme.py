@@ -34,8 +34,9 @@ def test_the_readme_shows_every_command() -> None:
 
 def test_the_readmes_commands_run(tmp_path: Path) -> None:
     """In one results folder, in their order; a definition of the user's own is a copy, as the README says."""
-    own = (ROOT / "characterization" / "tables" / "synapse_read.toml").read_text(encoding="utf-8")
-    (tmp_path / "my_read.toml").write_text(own, encoding="utf-8")
+    for mine, theirs in (("my_read", "synapse_read"), ("my_write", "mtj_write")):
+        own = (ROOT / "characterization" / "tables" / f"{theirs}.toml").read_text(encoding="utf-8")
+        (tmp_path / f"{mine}.toml").write_text(own, encoding="utf-8")
     for folder in ("docs", "netlists"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     environment = {**os.environ, "SPICEBRIDGE_RESULTS": str(tmp_path / "results")}

@@ -65,6 +65,7 @@ class MixedExperiment:
         energy_interval: read energy is taken from every batch of this number.
         retention_ages: times after training at which the networks are read again (s).
         tables: names of the tables.
+        allow_mixed_elements: whether the tables may be of different elements: devices, cards, supplies.
     """
 
     name: str
@@ -97,6 +98,7 @@ class MixedExperiment:
     energy_interval: int = 500
     retention_ages: tuple[float, ...] = (1.0, 3600.0, 86400.0, 2.6e6, 3.1e7)
     tables: PairTables = PairTables()
+    allow_mixed_elements: bool = False
 
     @property
     def unit(self) -> str:

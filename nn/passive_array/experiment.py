@@ -70,6 +70,7 @@ class ArrayExperiment:
         r_segment: resistance of a cell's length of line (ohm).
         v_read: read voltage (V).
         split, spread, aware, defects, fidelity, tables: sections.
+        allow_mixed_elements: whether the tables may be of different elements: devices, cards, supplies.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ArrayExperiment:
     defects: DefectShares = field(default_factory=DefectShares)
     fidelity: FidelityRange = field(default_factory=FidelityRange)
     tables: TableNames = field(default_factory=lambda: TableNames("array_write", "array_read"))
+    allow_mixed_elements: bool = False
 
     @property
     def unit(self) -> str:

@@ -82,7 +82,7 @@ def arrays_of(experiment: ArrayExperiment, tables: Mapping[str, LookupTable]) ->
     _check_kind(read, {"transmission", "energy"}, names.read)
     cell = write.lineage["cell"]
     for key in ("cell", "parameters"):
-        if write.lineage[key] != read.lineage[key]:
+        if write.lineage[key] != read.lineage[key] and not experiment.allow_mixed_elements:
             raise SpicebridgeError(
                 f"tables {names.write} and {names.read} are of different arrays: their {key} differs. Make "
                 f"both anew with the same settings: spicebridge characterize {names.write} {names.read}"

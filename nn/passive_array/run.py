@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nn.checkpoint import save_arrays
+from nn.elements import refuse_mixed
 from nn.origin import circumstances_of
 from nn.passive_array.experiment import CLASSES, CONSTANT_ROWS, FEATURES, ArrayExperiment
 from nn.passive_array.operating import Arrays, arrays_of, best_point
@@ -22,7 +23,7 @@ from nn.passive_array.splits import Splits, draw_splits, wine
 from nn.passive_array.study import CaseResult, join_results, run_case
 from nn.passive_array.training import Recipe, train
 from nn.pool import work_through
-from nn.tables import refuse_holes
+from nn.tables import refuse_holes, refuse_missing
 from spicebridge.files import write_text
 from spicebridge.table import LookupTable
 
@@ -93,6 +94,8 @@ def run(
     started = time.perf_counter()
     if not allow_holes:
         refuse_holes(tables)
+    refuse_missing(experiment.name, experiment.tables.names, tables)
+    refuse_mixed([tables[name] for name in experiment.tables.names], allowed=experiment.allow_mixed_elements)
     setting = prepare(experiment, arrays_of(experiment, tables), progress)
     solutions = experiment.solutions
     blocks = [slice(begin, min(begin + BLOCK, solutions)) for begin in range(0, solutions, BLOCK)]

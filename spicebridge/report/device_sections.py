@@ -17,6 +17,7 @@ from spicebridge.report.markup import Html, join, table, tag
 from spicebridge.report.quantity import MINUS, chance, minus, setting, si
 from spicebridge.report.run_plots import by_law_share, direction_name, width_plot
 from spicebridge.report.sections import Record, plots, section
+from spicebridge.report.summary import mixed_elements
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable
 
@@ -56,6 +57,17 @@ def missing_tables(record: Record, tables: Sequence[LookupTable]) -> Html | None
         tag("ul", *items),
         class_="notice",
     )
+
+
+def mixed_tables(said: Record) -> Html | None:
+    """In which elements the tables differ, where a run was set to allow it."""
+    mixed = mixed_elements(said)
+    if not mixed:
+        return None
+    words = (
+        "These figures are of no one cell: the tables are of different elements, as the run was set to allow."
+    )
+    return tag("div", tag("p", words), tag("ul", *(tag("li", each) for each in mixed)), class_="notice")
 
 
 def writing(record: Record, tables: Sequence[LookupTable], write: Waveforms | None) -> Html:

@@ -96,8 +96,11 @@ def html_report(
     kind = kind_of(record)
     said = kind.summary(record)
     named = [tables[each["digest"]] for each in said["tables"] if each["digest"] in tables]
+    header, *sections = kind.sections(record, said, named, write)
     parts = [
-        *kind.sections(record, said, named, write),
+        header,
+        device_sections.mixed_tables(said),
+        *sections,
         device_sections.parameters(named),
         device_sections.lineage(chain),
     ]

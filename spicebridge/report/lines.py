@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spicebridge.report.summary import table_size
+from spicebridge.report.summary import mixed_elements, table_size
 
 WIDTH = 96
 
@@ -39,5 +39,8 @@ def closing(said: Mapping[str, Any]) -> list[str]:
         lines += ["", *textwrap.wrap(f"Paper: {said['paper']['source']}.", WIDTH)]
     if said["absent"]:
         lines += ["", *textwrap.wrap(f"Counted in no figure: {', '.join(said['absent'])}.", WIDTH)]
+    if mixed := mixed_elements(said):
+        lines += ["", "Tables of different elements, as this run was set to allow"]
+        lines += [line for each in mixed for line in bulleted(each)]
     lines += ["", "Tables"]
     return lines + columns([(each["name"], table_size(each), each["digest"]) for each in said["tables"]])

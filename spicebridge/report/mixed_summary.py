@@ -31,7 +31,7 @@ UNITS = {
     "tops_per_watt": "TOPS/W",
 }
 PHASES = {"forward": "forward", "backward": "backward", "update": "weight update"}
-_TABLE = ("name", "digest", "size", "samples")
+_TABLE = ("name", "digest", "size", "samples", "mixed")
 _ENERGY = (
     "per_image",
     "digital",

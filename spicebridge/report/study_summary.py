@@ -85,7 +85,11 @@ def summary(record: Record) -> dict[str, Any]:
         },
         "write": record["write"],
         "tables": [
-            {key: each[key] for key in ("name", "digest", "size", "samples") if each.get(key) is not None}
+            {
+                key: each[key]
+                for key in ("name", "digest", "size", "samples", "mixed")
+                if each.get(key) is not None
+            }
             for each in record["tables"]
         ],
         "paper": PASSIVE_ARRAY.to_json(),

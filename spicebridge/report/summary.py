@@ -22,7 +22,7 @@ UNITS = {
     "tops_per_watt": "TOPS/W",
     "energy": "J",
 }
-_TABLE = ("name", "digest", "size", "samples")
+_TABLE = ("name", "digest", "size", "samples", "mixed")
 _FIGURES = ("tops_per_watt", "energy_per_op")
 _FEEDFORWARD = (*_FIGURES, "energy_per_mac", "energy_per_image", "images", "definition")
 _UPDATE = (
@@ -85,6 +85,11 @@ def table_size(named: Mapping[str, Any]) -> str:
     size, samples = named.get("size"), named.get("samples")
     devices = "1 device" if samples == 1 else f"{count(samples)} devices" if samples else None
     return ", ".join(each for each in (f"{size} size" if size else None, devices) if each)
+
+
+def mixed_elements(said: Mapping[str, Any]) -> list[str]:
+    """In which elements a run's tables differ, as it was asked to allow; empty if they are of one cell."""
+    return [words for table in said["tables"] for words in table.get("mixed", ())]
 
 
 def half_selected_name(update: Mapping[str, Any]) -> str:

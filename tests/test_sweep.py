@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from circuits.cell import Cell
 from circuits.mtj_branch import load_line_deck, write_deck
 from spicebridge.deck import Deck, make_deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 from spicebridge.sweep import Engine, Outcome, Unit
 from spicebridge.table import TableError, load_table
@@ -250,6 +252,29 @@ def test_a_changed_cell_is_simulated_anew_and_changes_values_and_lineage(tmp_pat
     assert not np.array_equal(other.data["current"], base.data["current"])
     assert other.lineage["parameters"]["diameter"]["value"] == pytest.approx(40e-9)
     assert set(other.lineage["decks"]).isdisjoint(base.lineage["decks"])
+
+
+@pytest.mark.usefixtures("results")
+def test_netlists_edited_while_they_are_swept_make_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(netlists_folder(), tmp_path / "netlists")
+    monkeypatch.setattr("spicebridge.project._ROOT", tmp_path)
+    edited = tmp_path / "netlists" / "cells.lib"
+    made = definition("synapse_read", READ)
+
+    def edit(ended: int, _total: int, _failed: int) -> None:
+        if ended == 1:
+            edited.write_text(edited.read_text() + text)
+
+    text = "* a comment\n"
+    table = make_table(made, engine(tmp_path / "commented", progress=edit))
+    text = ".param nobody_reads=1\n"
+    with pytest.raises(SpicebridgeError, match=r"cells\.lib changed while tiny was swept"):
+        make_table(made, engine(tmp_path / "edited", progress=edit))
+    again = make_table(made, engine(tmp_path / "edited"))
+    assert again.digest != table.digest
+    assert again.data.equals(table.data)
 
 
 @pytest.mark.usefixtures("results")

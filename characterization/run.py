@@ -60,27 +60,25 @@ def _characterize(definition: Definition[Any], engine: Runs) -> tuple[xr.Dataset
     module = import_module(f"characterization.{definition.procedure}")
     characterize: Callable[[Definition[Any], Runs], tuple[xr.Dataset, list[Ran]]] = module.characterize
     netlists = _netlists(definition)
-    parameters = read_parameter_set(netlists_folder() / definition.cell.parameter_set)
     data, ran = characterize(definition, engine)
     if changed := [name for name, digest in _netlists(definition).items() if digest != netlists[name]]:
         raise SpicebridgeError(
-            f"{', '.join(changed)} changed while {definition.name} was swept, which its values mix. "
+            f"{', '.join(changed)} changed while {definition.name} was swept: some values are of each. "
             "What had finished is kept: the same command simulates what the change touches."
         )
-    return data, _lineage(definition, data, ran) | {
-        "netlists": netlists,
-        "parameters": {name: asdict(each) for name, each in parameters.items()},
-    }
+    return data, _lineage(definition, data, ran) | {"netlists": netlists}
 
 
 def _netlists(definition: Definition[Any]) -> dict[str, str]:
-    """The digests of the files that the decks are made of, each deck when it is needed."""
-    return {file: netlist_digest(netlists_folder() / file) for file in definition.cell.files}
+    """The digests of the files that decks are made of when each is needed; empty for one that is missing."""
+    files = {file: netlists_folder() / file for file in definition.cell.files}
+    return {name: netlist_digest(file) if file.is_file() else "" for name, file in files.items()}
 
 
 def _lineage(definition: Definition[Any], data: xr.Dataset, ran: list[Ran]) -> dict[str, Any]:
-    """What the values came from: settings, and every deck and model by digest."""
+    """What the values came from: settings, every deck and model by digest, device parameters with sources."""
     cell = definition.cell
+    parameters = read_parameter_set(netlists_folder() / cell.parameter_set)
     decks = [each.unit.deck for each in ran]
     lineage: dict[str, Any] = {
         "procedure": definition.procedure,
@@ -90,6 +88,7 @@ def _lineage(definition: Definition[Any], data: xr.Dataset, ran: list[Ran]) -> d
         "sweep": dict(definition.sweep),
         "decks": dict(sorted({(deck.digest, deck.name) for deck in decks})),
         "models": dict(sorted({(each.module, each.digest) for deck in decks for each in deck.models})),
+        "parameters": {name: asdict(each) for name, each in parameters.items()},
     }
     # Only where there are any: a table without keeps the digest it always had.
     if failed := [

@@ -108,11 +108,17 @@ def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
 def engine_version() -> str:
     """The ngspice that a new worker loads, such as ``ngspice-46``.
 
+    The worker that tells it goes on to be the next pool's first.
+
     Raises:
         SpicebridgeError: it does not run a deck.
     """
-    probe = Deck("v1 a 0 1\nr1 a 0 1\n.op", name="probe")
-    return f"ngspice-{simulate(probe).engine}"
+    with Pool(workers=1) as pool:
+        ((_, answer),) = pool.run([Task(Deck("v1 a 0 1\nr1 a 0 1\n.op", name="probe"), whole)])
+        if answer.error is not None:
+            raise answer.error
+        pool.spare()
+    return f"ngspice-{answer.value.engine}"
 
 
 class Pool:
@@ -122,6 +128,8 @@ class Pool:
         """A pool of so many workers, which a deck may hold for ``time_limit`` seconds each."""
         self._time_limit = time_limit
         self._workers = [_Worker(time_limit) for _ in range(workers)]
+        if workers and (spare := _spares.pop(os.getpid(), None)) is not None:
+            self._workers[0].succeed(spare)
 
     def __enter__(self) -> Self:
         return self
@@ -133,6 +141,11 @@ class Pool:
         """End every worker at once."""
         for worker in self._workers:
             worker.stop()
+
+    def spare(self) -> None:
+        """Leave the first worker's process, which has nothing to do, to the next pool."""
+        _spares[os.getpid()] = _Worker(self._time_limit)
+        _spares[os.getpid()].succeed(self._workers[0])
 
     @property
     def engine(self) -> str | None:
@@ -287,6 +300,8 @@ class _Worker:
         self.held: dict[str, str] = {}  # the builds of the models that its ngspice holds or is given
         self._time_limit = time_limit
         self._process: subprocess.Popen[bytes] | None = None
+        self.connection: Connection
+        self._environment: dict[str, str] = {}
         self._ready = False
         self._false_starts = 0
         self._since = 0.0
@@ -371,22 +386,32 @@ class _Worker:
             self._process.wait()
         self._process, self._ready, self.held = None, False, {}
 
+    def succeed(self, other: _Worker) -> None:
+        """Take over the other's process, which has nothing to do, if this one's would be started alike."""
+        process = other._process
+        if process is None or process.poll() is not None or other._environment != _environment():
+            other.stop()
+            return
+        self._process, self._environment, self.connection = process, other._environment, other.connection
+        self.engine, self._ready, self.held = other.engine, other._ready, other.held
+        other._process = None
+
     def _emptied(self, error: SpicebridgeError) -> list[tuple[_Job, Answer]]:
         jobs = list(self.jobs)
         self.stop()
         return [(job, Answer(error=error)) for job in jobs]
 
     def _start(self) -> None:
-        path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)
         try:
-            self._process = self._started(path)
+            self._process = self._started()
         except OSError as error:
             raise SpicebridgeError(
                 f"a worker process does not start: {error}. Check free memory and the limits on processes "
                 "and open files (ulimit -u, ulimit -n), or use fewer workers. What had finished is kept."
             ) from error
 
-    def _started(self, path: str) -> subprocess.Popen[bytes]:
+    def _started(self) -> subprocess.Popen[bytes]:
+        self._environment = _environment()
         ours, childs = socket.socketpair()
         with ours, childs:
             # A session of its own: Ctrl-C at the terminal is for the parent, which stops its workers.
@@ -395,15 +420,20 @@ class _Worker:
                 pass_fds=[childs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **_ENVIRONMENT, **_places(), "PYTHONPATH": path},
+                env=self._environment,
                 start_new_session=True,
             )
             self.connection = Connection(ours.detach())
         return process
 
 
-def _places() -> dict[str, str]:
-    """Where results and libngspice lie as a process has it that goes to another folder."""
+_spares: dict[int, _Worker] = {}  # a worker without a pool, by the process that started it
+
+
+def _environment() -> dict[str, str]:
+    """A worker's environment variables; it goes to another folder, so that paths are whole."""
+    path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path if each)
     named = os.environ.get("NGSPICE_LIBRARY_PATH", "")
     library = {"NGSPICE_LIBRARY_PATH": str(Path(named).absolute())} if Path(named).is_file() else {}
-    return {"SPICEBRIDGE_RESULTS": str(results_folder())} | library
+    places = {"PYTHONPATH": path, "SPICEBRIDGE_RESULTS": str(results_folder())} | library
+    return {**os.environ, **_ENVIRONMENT, **places}

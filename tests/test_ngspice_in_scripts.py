@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from spicebridge.deck import Deck, make_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.simulator import SimulationError, Waveforms, ngspice, ngspice_version
-from spicebridge.workers import simulate
+from spicebridge.workers import Task, simulate
+from tests.on_workers import on_workers
 
 pytestmark = pytest.mark.usefixtures("results")
 
@@ -137,3 +139,41 @@ def test_a_failure_is_raised_and_followed_by_right_results() -> None:
     with pytest.raises(SimulationError, match="nosuch"):
         ngspice().run(make_deck("x1 a 0 nosuch\nv1 a 0 1\n.op", folder=Path(), name="bad"))
     assert np.asarray(ngspice().run(divider())["b"]) == pytest.approx([0.75])
+
+
+CHILDREN = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+
+
+@pytest.mark.skipif(not CHILDREN.exists(), reason="this system does not tell a process's children in /proc")
+def test_the_worker_that_tells_the_version_is_the_next_sweeps_first() -> None:
+    def processes(workers: int) -> set[str]:
+        tasks = [Task(divider(f"{k + 1}k"), process_number) for k in range(200)]
+        return {str(answer.value) for answer in on_workers(tasks, workers=workers).values()}
+
+    processes(1)  # ends one that may be left of another test
+    before = set(CHILDREN.read_text().split())
+    assert ngspice_version() == ngspice_version()
+    (spare,) = set(CHILDREN.read_text().split()) - before
+    assert processes(1) == {spare}
+    assert set(CHILDREN.read_text().split()) == before  # it ended with its pool
+    ngspice_version()
+    (spare,) = set(CHILDREN.read_text().split()) - before
+    os.kill(int(spare), signal.SIGKILL)
+    assert spare not in processes(2)
+
+
+def test_a_worker_started_for_another_results_folder_is_not_the_next_sweeps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ngspice_version()
+    monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(tmp_path / "elsewhere"))
+    answers = on_workers([Task(divider(), results_here)], workers=1)
+    assert answers[0].value == str(tmp_path / "elsewhere")
+
+
+def process_number(recorded: Waveforms) -> int:  # noqa: ARG001  # a measure
+    return os.getpid()
+
+
+def results_here(recorded: Waveforms) -> str:  # noqa: ARG001  # a measure
+    return os.environ["SPICEBRIDGE_RESULTS"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from characterization.run import definition_of, make_table
 from spicebridge.sweep import Engine, Progress
-from spicebridge.table import LookupTable
+from spicebridge.table import LookupTable, TableError
 
 
 def replay(table: LookupTable, *, workers: int, version: str, progress: Progress) -> dict[str, Any]:
@@ -21,13 +21,18 @@ def replay(table: LookupTable, *, workers: int, version: str, progress: Progress
         progress: called with simulations ended, all there are, and those that failed.
 
     Returns:
-        ``table``, its name; ``same``, whether the digests are equal; ``outcome``, in words.
+        ``table``, its name; ``same``, whether the digests are equal; ``outcome``, in words, also
+        of a table whose lineage does not say how it was made.
     """
+    try:
+        definition = definition_of(table)
+    except TableError as error:
+        return {"table": table.name, "same": False, "outcome": str(error)}
     with tempfile.TemporaryDirectory() as store:
         engine = Engine(
             store=Path(store) / "points.sqlite", workers=workers, version=version, progress=progress
         )
-        again = make_table(definition_of(table), engine)
+        again = make_table(definition, engine)
     same = again.digest == table.digest
     outcome = "the same digest" if same else f"digest {again.digest[:12]}, recorded {table.digest[:12]}"
     if not same and again.lineage == table.lineage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
@@ -20,7 +20,7 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Ran, Runs
-from spicebridge.table import LookupTable
+from spicebridge.table import LookupTable, TableError
 
 # Each is a module here of that name, imported when it is asked for: most take a good part of SciPy along.
 PROCEDURES = ("array_read", "array_write", "mtj_write", "pair_read", "pcm_reset", "pcm_set", "synapse_read")
@@ -122,10 +122,22 @@ def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
 
     Raises:
         DeckError: a netlist's base deck is no longer kept on this machine.
+        TableError: the lineage does not say how the table was made, as of one made in Python.
     """
     lineage = table.lineage
-    if lineage["procedure"] == NetlistDefinition.procedure:
-        return netlist.definition_of(table)
+    if lineage.get("procedure") == NetlistDefinition.procedure:
+        _require(
+            table,
+            {"axes": Mapping, "base_decks": list, "parameters": Mapping, "netlists": Mapping, "batch": int},
+        )
+        try:
+            return netlist.definition_of(table)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TableError(
+                f"table {table.name} cannot be simulated again: its lineage is not whole ({error} is missing "
+                "or is something else). Its values stand as they are."
+            ) from error
+    _require(table, {"procedure": str, "cell": Mapping, "sweep": Mapping, "size": str})
     return Definition(
         name=table.name,
         procedure=lineage["procedure"],
@@ -134,3 +146,13 @@ def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
         sweep=lineage["sweep"],
         size=lineage["size"],
     )
+
+
+def _require(table: LookupTable, parts: Mapping[str, type]) -> None:
+    """Refuse a lineage without the parts that its decks are made from."""
+    lacking = [key for key, kind in parts.items() if not isinstance(table.lineage.get(key), kind)]
+    if lacking:
+        raise TableError(
+            f"table {table.name} cannot be simulated again: its lineage does not say how it was made "
+            f"(it lacks {', '.join(lacking)}), as of a table made in Python. Its values stand as they are."
+        )

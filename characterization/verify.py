@@ -118,6 +118,7 @@ class Verification:
         failures: why decks failed now, by their paths; without what the table's holes say themselves.
         batched: whether the table's points shared decks, which those simulated again do not.
         familiar: whether any of the decks is one of the table's own; if not, the circuits were changed since.
+        beyond: quantities that the table's procedure does not make, which so have no second value.
     """
 
     table: str
@@ -134,11 +135,12 @@ class Verification:
     failures: Mapping[str, str]
     batched: bool
     familiar: bool
+    beyond: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every entry is."""
-        return all(entry.ok for entry in self.entries)
+        """Whether every entry is, and there is one."""
+        return bool(self.entries) and all(entry.ok for entry in self.entries)
 
 
 def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float | str] | None = None) -> Plan:
@@ -171,7 +173,14 @@ def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float 
         {name: values[index] for (name, values), index in zip(axes.items(), where, strict=True)}
         for where in zip(*np.unravel_index(chosen, shape), strict=True)
     ]
-    return Plan(table, seed, possible, tuple(narrowed_parts(table, points)))
+    try:
+        parts = tuple(narrowed_parts(table, points))
+    except (KeyError, TypeError, AttributeError) as error:  # what a lineage written by hand lacks
+        raise TableError(
+            f"table {table.name} cannot be simulated again: its lineage and axes are not those of its "
+            f"procedure {table.lineage.get('procedure')!r} ({type(error).__name__}: {error})."
+        ) from error
+    return Plan(table, seed, possible, parts)
 
 
 def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) -> Verification:
@@ -189,6 +198,7 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
     entries: dict[tuple[object, ...], Entry] = {}
     decks: set[str] = set()
     failures: dict[str, str] = {}
+    beyond: dict[str, None] = {}
     largest = {name: _largest(table.data[name].values) for name in table.quantities}
     for part in plan.parts:
         again = part.simulate(engine)
@@ -196,6 +206,9 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
         failures |= again.failures
         for point in part.points:
             for quantity in table.quantities:
+                if place(table, quantity, point) not in again.values:
+                    beyond.setdefault(quantity)
+                    continue
                 entry = _compared(table, again, quantity, point, limit, largest[quantity])
                 # A quantity without some of the axes has one value for several points.
                 entries.setdefault(place(table, quantity, point), entry)
@@ -220,7 +233,8 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
         batched=_is_batched(table),
         # A netlist's lineage holds its base deck, of which each point's is a variant.
         familiar=isinstance(definition_of(table), NetlistDefinition)
-        or not decks.isdisjoint(table.lineage["decks"]),
+        or not decks.isdisjoint(table.lineage.get("decks", ())),
+        beyond=tuple(beyond),
     )
 
 
@@ -257,6 +271,8 @@ def verification_text(verification: Verification) -> str:
     said = ", ".join(f"{count} {_WORDS[verdict]}" for verdict, count in counts.items() if count)
     worst = max((each.difference for each in told.entries if each.verdict in (SAME, DIFFERS)), default=0.0)
     rows.append(f"{'Verified' if told.ok else 'NOT verified'}: {said}; largest difference {worst:.2g}")
+    if told.beyond:
+        rows.append(f"Not simulated again, as the procedure does not make them: {', '.join(told.beyond)}.")
     if counts[FAILED]:
         rows += [_failure_text(Path(deck), why) for deck, why in list(told.failures.items())[:_FAILURES]]
     if not told.ok and told.engine != told.recorded_engine:

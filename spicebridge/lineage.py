@@ -10,6 +10,9 @@ from typing import Any
 from spicebridge.deck import netlist_digest
 from spicebridge.table import LookupTable
 
+# Parts of a lineage that are told as links, or as notes.
+_LINKED = ("netlists", "models", "parameters", "decks", "failed", "aids")
+
 
 @dataclass(frozen=True)
 class Link:
@@ -115,7 +118,7 @@ def table_chain(table: LookupTable, netlists: Path) -> Link:
 
 def changed_netlists(table: LookupTable, netlists: Path) -> list[str]:
     """Files that no longer are what the table was made from; those of a user's own netlist lie elsewhere."""
-    recorded = {} if _is_users_own(table.lineage) else table.lineage.get("netlists", {})
+    recorded = {} if _is_users_own(table.lineage) else _section(table.lineage, "netlists")
     return [
         file
         for file, digest in recorded.items()
@@ -132,24 +135,17 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
             file,
             (f"digest {digest}", *(["changed since this table was made"] if file in changed else [])),
         )
-        for file, digest in lineage.get("netlists", {}).items()
+        for file, digest in _section(lineage, "netlists").items()
     )
     models = tuple(
         Link("model", module, (f"Verilog-A source digest {digest}",))
-        for module, digest in lineage.get("models", {}).items()
+        for module, digest in _section(lineage, "models").items()
     )
-    parameters = tuple(
-        Link(
-            "parameter",
-            f"{name} = {each['value']:g} {'' if each['unit'] == '1' else each['unit']}".rstrip(),
-            (each["source"],),
-        )
-        for name, each in lineage.get("parameters", {}).items()
-    )
+    parameters = tuple(_parameter_link(name, each) for name, each in _section(lineage, "parameters").items())
     decks = tuple(
-        Link("deck", name, (f"digest {digest}",)) for digest, name in lineage.get("decks", {}).items()
+        Link("deck", str(name), (f"digest {digest}",)) for digest, name in _section(lineage, "decks").items()
     )
-    made = f"{origin.get('ngspice')}, made {origin.get('made')}"
+    made = f"{origin.get('ngspice') or 'unknown engine'}, made {origin.get('made') or 'at an unknown time'}"
     facts = _facts_of_netlist(lineage, made) if _is_users_own(lineage) else _facts(lineage, made)
     return Link(
         "table",
@@ -159,28 +155,56 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
     )
 
 
+def _section(lineage: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A part of a lineage; empty where a table made by hand holds none, or something else."""
+    section = lineage.get(key)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _parameter_link(name: str, each: Any) -> Link:
+    known = each if isinstance(each, Mapping) else {"value": each}
+    value, unit = known.get("value"), known.get("unit", "1")
+    number = f"{value:g}" if isinstance(value, int | float) else str(value)
+    said = f"{name} = {number} {'' if unit == '1' else unit}".rstrip()
+    return Link("parameter", said, (str(known.get("source", "no source given")),))
+
+
 def _notes(lineage: Mapping[str, Any]) -> Iterator[str]:
     """What is to say of single points: those without a value, those that needed an aid to converge."""
     for key, words, about in (("failed", "without a value", "why"), ("aids", "with convergence aids", "aid")):
-        if points := lineage.get(key):
+        points = lineage.get(key)
+        if isinstance(points, Sequence) and points and isinstance(points[0], Mapping):
             first = points[0]
-            yield f"points {words}: {len(points)}, the first at {_settings_text(first['at'])}: {first[about]}"
+            where = _settings_text(_section(first, "at")) or "a point that is not named"
+            why = first.get(about, "no reason given")
+            yield f"points {words}: {len(points)}, the first at {where}: {why}"
 
 
 def _facts(lineage: Mapping[str, Any], made: str) -> tuple[str, ...]:
+    if "procedure" not in lineage:
+        known = {key: value for key, value in lineage.items() if key not in _LINKED}
+        return (
+            "not made by a sweep of this project: without its decks it cannot be replayed or verified",
+            *([f"its lineage: {_settings_text(known)}"] if known else []),
+        )
     return (
-        f"procedure {lineage.get('procedure')}, {lineage.get('size')} size, {made}",
-        "cell (SI units) " + _settings_text(lineage.get("cell", {})),
-        "sweep (SI units) " + _settings_text(lineage.get("sweep", {})),
+        f"procedure {lineage['procedure']}, {lineage.get('size') or 'unknown'} size, {made}",
+        *(
+            f"{key} (SI units) {_settings_text(said)}" if said else f"{key} is not told"
+            for key in ("cell", "sweep")
+            for said in (_section(lineage, key),)
+        ),
     )
 
 
 def _facts_of_netlist(lineage: Mapping[str, Any], made: str) -> tuple[str, ...]:
-    shared = "" if lineage["batch"] == 1 else f", {lineage['batch']} points a deck"
+    batch = lineage.get("batch", 1)
+    shared = "" if batch == 1 else f", {batch} points a deck"
+    measures = _section(lineage, "measures")
     return (
-        f"netlist of the user's own, {lineage['simulations']} simulations{shared}, {made}",
-        "axes " + _settings_text(lineage["axes"]),
-        "measures " + ", ".join(f"{name} {unit}" for name, unit in lineage["measures"].items()),
+        f"netlist of the user's own, {lineage.get('simulations', 'unknown')} simulations{shared}, {made}",
+        "axes " + (_settings_text(_section(lineage, "axes")) or "are not told"),
+        "measures " + (", ".join(f"{name} {unit}" for name, unit in measures.items()) or "are not told"),
         "decks below: each point's is one of them with the point's values",
     )
 

@@ -30,7 +30,7 @@ def table_figure(table: LookupTable, quantity: str) -> Figure:
         if of.attrs.get("scale") == "log":
             scale("log")
     axes.set_xlabel(f"{last} [{table.data[last].attrs.get('units', '')}]")
-    axes.set_ylabel(f"{variable.attrs['long_name']} [{variable.attrs['units']}]")
+    axes.set_ylabel(f"{variable.attrs.get('long_name', quantity)} [{variable.attrs.get('units', '')}]")
     axes.set_title(f"{table.name}  {table.digest[:12]}", fontsize="medium")
     if shapes != [()]:
         axes.legend(fontsize="x-small")

@@ -41,7 +41,7 @@ _MOST_FIGURES = 15  # beyond the first three: all that a float has
 def describe(table: LookupTable) -> dict[str, Any]:
     """What a table holds, JSON-like: ``axes``, ``quantities`` with units and ranges, ``digest``, ``samples``.
 
-    ``samples`` counts the stochastic devices simulated, ``simulations`` the decks.
+    ``samples`` counts the stochastic devices simulated, ``simulations`` the decks (None if not known).
     """
     return {
         "table": table.name,
@@ -55,8 +55,8 @@ def describe(table: LookupTable) -> dict[str, Any]:
         },
         "quantities": {
             name: {
-                "units": table.data[name].attrs["units"],
-                "long_name": table.data[name].attrs["long_name"],
+                "units": table.data[name].attrs.get("units", ""),
+                "long_name": table.data[name].attrs.get("long_name", name),
                 "axes": [str(axis) for axis in table.data[name].dims],
                 "min": _number(table.data[name].min()),
                 "max": _number(table.data[name].max()),
@@ -64,19 +64,28 @@ def describe(table: LookupTable) -> dict[str, Any]:
             for name in table.quantities
         },
         "samples": table.lineage.get("samples", 0),
-        "simulations": table.lineage.get("simulations", len(table.lineage.get("decks", ()))),
+        "simulations": _simulations(table),
         "size": table.lineage.get("size"),
         "engine": table.origin.get("ngspice"),
     }
+
+
+def _simulations(table: LookupTable) -> int | None:
+    """How many decks were run for a table; None where its lineage does not tell, as of one made in Python."""
+    decks = table.lineage.get("decks")
+    known: int | None = table.lineage.get("simulations", len(decks) if isinstance(decks, Mapping) else None)
+    return known
 
 
 def table_text(table: LookupTable) -> str:
     """A table in a few lines: its axes with their ends, its quantities with their ranges."""
     told = describe(table)
     size = f"{told['size']} size, " if told["size"] else ""
-    rows = [f"{table.name}   digest {told['digest'][:12]}   {size}{told['engine']}"]
+    engine = told["engine"] or "not made by a sweep of this project"
+    rows = [f"{table.name}   digest {told['digest'][:12]}   {size}{engine}"]
     devices = f", {told['samples']} stochastic devices" if size else ""
-    rows.append(f"{told['simulations']} simulations{devices}")
+    if told["simulations"] is not None:
+        rows.append(f"{told['simulations']} simulations{devices}")
     if table.holes:
         rows.append(_holes(table))
     rows.append("axes")
@@ -99,8 +108,9 @@ def holes_text(table: LookupTable) -> str:
     """The points without a value, a line each, the first ones of many; and where their decks are."""
     rows = [f"{table.name}: {_holes(table)}"]
     for hole in table.holes[:_HOLES]:
-        where = ", ".join(f"{key}={_plain(value)}" for key, value in hole["at"].items())
-        rows.append(f"  {where}: {hole['why']} ({hole['deck'][:12]}.cir)")
+        where = ", ".join(f"{key}={_plain(value)}" for key, value in hole.get("at", {}).items())
+        deck = f" ({hole['deck'][:12]}.cir)" if "deck" in hole else ""
+        rows.append(f"  {where}: {hole.get('why', 'no reason given')}{deck}")
     if len(table.holes) > _HOLES:
         rows.append(f"  and {len(table.holes) - _HOLES} more: spicebridge trace {table.name} --json")
     rows.append(f"Decks kept, with the logs of simulations that failed: {results_folder() / 'failed'}")
@@ -118,9 +128,9 @@ def _plain(value: float | str) -> str:
 def quantity_text(table: LookupTable, quantity: str) -> str:
     """One quantity's values, a row for each point of all axes but the last; long axes are thinned."""
     variable = variable_of(table, quantity)
-    unit = variable.attrs["units"]
+    unit = variable.attrs.get("units", "")
     last = variable.dims[-1] if variable.dims else None
-    rows = [f"{table.name}.{quantity} [{unit}]: {variable.attrs['long_name']}"]
+    rows = [f"{table.name}.{quantity} [{unit}]: {variable.attrs.get('long_name', quantity)}"]
     if last is None:
         return f"{rows[0]}\n{with_unit(float(variable), unit)}"
     axis = variable[last].values

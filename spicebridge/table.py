@@ -95,7 +95,9 @@ class LookupTable:
     @property
     def holes(self) -> tuple[Mapping[str, Any], ...]:
         """The simulations that failed, whose values are NaN: each ``at`` which point, and ``why``."""
-        return tuple(self.lineage.get("failed", ()))
+        failed = self.lineage.get("failed")
+        held = failed if isinstance(failed, list | tuple) else ()
+        return tuple(each for each in held if isinstance(each, Mapping))
 
     @property
     def empty(self) -> bool:

@@ -38,6 +38,9 @@ CELL_UNITS = {
 }
 
 
+_PARAMETER = {"value", "unit", "source"}
+
+
 def missing_tables(record: Record, tables: Sequence[LookupTable]) -> Html | None:
     """Which tables of the record are not at hand, said plainly."""
     here = {each.digest for each in tables}
@@ -224,13 +227,19 @@ def parameters(tables: Sequence[LookupTable]) -> Html | None:
     """Device and cell values of the tables, each with its unit and source."""
     groups: dict[str, tuple[list[str], Mapping[str, Any], Mapping[str, Any]]] = {}
     for each in tables:
-        values, cell = each.lineage.get("parameters", {}), each.lineage.get("cell", {})
+        values, cell = (_section(each.lineage.get(key)) for key in ("parameters", "cell"))
+        values = {name: value for name, value in values.items() if set(_section(value)) >= _PARAMETER}
         if values or cell:
             same = repr((sorted(values.items()), sorted(cell.items())))
             groups.setdefault(same, ([], values, cell))[0].append(each.name)
     if not groups:
         return None
     return section("Device parameters", *(part for group in groups.values() for part in _group(*group)))
+
+
+def _section(held: object) -> Mapping[str, Any]:
+    """A part of a lineage; empty where a table made by hand holds something else."""
+    return held if isinstance(held, Mapping) else {}
 
 
 def _group(names: Sequence[str], values: Mapping[str, Any], cell: Mapping[str, Any]) -> Iterator[Html]:

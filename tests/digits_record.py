@@ -48,7 +48,7 @@ def make_write_table() -> LookupTable:
             "alpha": {"value": 0.01, "unit": "1", "source": "assumed; published decks use 0.0062 to 0.05"},
             "v_h": {"value": 0.5, "unit": "V", "source": "BUAA VGSOT compact model"},
         },
-        "cell": {"card": "ptm45hp", "w_n": 4e-7, "temperature": 300.15},
+        "cell": {"mtj": "mtj_b", "card": "ptm45hp", "w_n": 4e-7, "temperature": 300.15},
     }
     return LookupTable(data=data, name="mtj_write", lineage=lineage, origin={})
 

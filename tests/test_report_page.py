@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from circuits.cell import Cell
+from circuits.passive_array_cell import ArrayCell
+from circuits.pcm_cell import PcmCell
+from spicebridge.errors import SpicebridgeError
 from spicebridge.lineage import Link
-from spicebridge.report import text_report
+from spicebridge.report import headline_text, summary, text_report
 from spicebridge.report.device_plots import Sampled, drawn_points, sampled_curves, wilson
+from spicebridge.report.device_sections import CELL_UNITS, parameters
 from spicebridge.report.markup import tag
 from spicebridge.report.quantity import MINUS
 from spicebridge.table import LookupTable
@@ -226,10 +232,43 @@ def test_the_page_says_how_late_the_monte_carlo_runs_in_the_tail(page: str) -> N
     assert "1.25 ps" not in text_report(make_record())
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [{}, {"mtj": "mtj_mine"}, {"mtj": "mtj_b", "card": "ptm65"}, {"mtj": "mtj_b", "temperature": 350.0}],
+)
+def test_a_lateness_is_claimed_only_of_the_cell_it_was_measured_on(cell: dict[str, Any]) -> None:
+    other = LookupTable(data=WRITE.data, name="mtj_write", lineage={"cell": cell}, origin={})
+    record = make_record()
+    record["tables"][0]["digest"] = other.digest
+    text = Reader(make_page(record, tables={other.digest: other, READ.digest: READ})).text
+    assert "there the table holds the Fokker-Planck value" in text
+    assert "late in time" not in text
+
+
+def test_a_record_of_an_unknown_study_is_refused() -> None:
+    record = make_record() | {"study": "memristor_zoo"}
+    for told in (summary, text_report, headline_text, make_page):
+        with pytest.raises(SpicebridgeError, match="of study 'memristor_zoo', of which there is no report"):
+            told(record)
+
+
+@pytest.mark.parametrize("kind", [Cell, ArrayCell, PcmCell])
+def test_every_setting_of_every_systems_cell_has_its_unit(kind: type) -> None:
+    made = kind()
+    numbers = [each.name for each in fields(made) if isinstance(getattr(made, each.name), float)]
+    assert set(numbers) <= set(CELL_UNITS)
+    table = LookupTable(data=WRITE.data, name="t", lineage={"cell": asdict(made)}, origin={})
+    said = str(parameters([table]))
+    for name in numbers:
+        shown = re.search(rf"\b{name} (.+?)(?:, [a-z]|\.</p>)", said)
+        assert shown is not None
+        assert shown[1].endswith(CELL_UNITS[name]), (name, shown[1])
+
+
 def test_the_waveforms_are_said_to_be_of_this_runs_cell_and_voltage(page: str) -> None:
-    assert (
-        "One write from AP to P: netlists/mtj_write.cir with this run's cell and voltage" in Reader(page).text
-    )
+    text = Reader(page).text
+    assert "One write from AP to P: netlists/mtj_write.cir with this run's device, transistors, gate" in text
+    assert "the netlist's own line drivers and temperature" in text
 
 
 @pytest.mark.parametrize("switched", [1, 7, 112, 224])

@@ -212,8 +212,9 @@ def waveform_plot(write: Waveforms) -> Plot | None:
             f"{traces['current'].max() * 1e6:.1f} µA."
         ),
         caption=(
-            f"One write{_way(start, end)}: netlists/mtj_write.cir with this run's cell and voltage, thermal "
-            f"noise on. mz is +1 in P and {MINUS}1 in AP; the current is the one that leaves the reference "
+            f"One write{_way(start, end)}: netlists/mtj_write.cir with this run's device, transistors, gate "
+            "swing and voltage, and the netlist's own line drivers and temperature; thermal noise on. "
+            f"mz is +1 in P and {MINUS}1 in AP; the current is the one that leaves the reference "
             f"layer.{drawn}"
         ),
     )

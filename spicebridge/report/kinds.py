@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spicebridge.errors import SpicebridgeError
 from spicebridge.lineage import Link
 from spicebridge.report import (
     device_sections,
@@ -63,8 +64,20 @@ STUDIES = {
 
 
 def kind_of(record: Record) -> Kind:
-    """The kind a record is of."""
-    return STUDIES.get(str(record.get("study")), NETWORK)
+    """The kind a record is of.
+
+    Raises:
+        SpicebridgeError: its study is none that there is a report of.
+    """
+    study = record.get("study")
+    if study is None:
+        return NETWORK
+    if study not in STUDIES:
+        raise SpicebridgeError(
+            f"the record of {record.get('experiment')} is of study {study!r}, of which there is no "
+            f"report. There are: {', '.join(STUDIES)}, and networks of ternary synapses, which name none."
+        )
+    return STUDIES[study]
 
 
 def summary(record: Record) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,7 +11,7 @@ from matplotlib.axes import Axes
 from spicebridge.pcm_statistics import PublishedModel
 from spicebridge.report.drawing import INK, SERIES, Plot, decades, finish, grid, legend, never_fatal, panels
 from spicebridge.report.mixed_text import age as age_words
-from spicebridge.report.quantity import power_of_ten, si
+from spicebridge.report.quantity import power_of_ten, setting, si
 from spicebridge.table import LookupTable
 
 _MICRO = 1e6
@@ -73,13 +75,19 @@ def read_plot(table: LookupTable) -> Plot | None:
         name="reading",
         alt="Read conductance, read noise and drift of one branch against the published laws.",
         caption=(
-            "One branch read at 0.2 V by the deck. Top: what it reads against its low-field conductance at "
+            f"One branch read{_voltage(table)}. Top: what it reads against its low-field conductance at "
             f"{age_words(reference)}. Middle: standard deviation over reads; it departs from the law at the "
-            f"conductance read by up to {100 * departure:.1f} %, most where noise exceeds conductance, as "
-            "the model lets no read go below 1 nS. Bottom: what is left after an age, of the "
+            f"conductance read by up to {100 * departure:.1f} %. Bottom: what is left after an age, of the "
             f"conductance read at {age_words(reference)}; line: the published exponent {model.nu:g}."
         ),
     )
+
+
+def _voltage(table: LookupTable) -> str:
+    """At which voltage the table's reads are, where its lineage tells."""
+    sweep = table.lineage.get("sweep")
+    voltage = sweep.get("v_read") if isinstance(sweep, Mapping) else None
+    return f" at {setting(voltage, 'V')}" if isinstance(voltage, int | float) else ""
 
 
 def _drift(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from spicebridge.pcm_statistics import SOURCE
 from spicebridge.report.markup import Html, table, tag
 from spicebridge.report.pcm_plots import accumulation_plot, map_plot, worst_steps
 from spicebridge.report.pcm_read_plots import pair_plot, read_plot, reset_plot
+from spicebridge.report.quantity import setting
 from spicebridge.report.sections import plots, section
 from spicebridge.table import LookupTable
 
@@ -42,9 +43,17 @@ def device(tables: Sequence[LookupTable]) -> Html | None:
         return None
     return section(
         "The device against the published statistics",
-        tag("p", f"Published: {SOURCE}. SET pulses of 90 µA and 50 ns.", class_="quiet"),
+        tag("p", f"Published: {SOURCE}, SET pulses of 90 µA and 50 ns.{_own_pulses(set_)}", class_="quiet"),
         *parts,
     )
+
+
+def _own_pulses(set_: LookupTable | None) -> str:
+    """The SET pulses of the table, where its lineage tells them."""
+    sweep = set_.lineage.get("sweep") if set_ else None
+    if not isinstance(sweep, Mapping) or not {"i_set", "t_set"} <= set(sweep):
+        return " The table's SET pulses are not told." if set_ else ""
+    return f" The table's: {setting(sweep['i_set'], 'A')} and {setting(sweep['t_set'], 's')}."
 
 
 def _departures(set_: LookupTable) -> Html:

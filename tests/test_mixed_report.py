@@ -230,3 +230,18 @@ def test_ages_are_told_in_the_unit_that_suits_them(seconds: float, said: str) ->
 def test_the_layers_of_the_record_are_those_its_energy_is_of() -> None:
     weights = sum(rows * columns for rows, columns in LAYERS)
     assert f"{weights} weights" in make_record()["energy"]["definition"]
+
+
+def test_an_energy_that_no_table_tells_is_not_zero_joules() -> None:
+    record = make_record()
+    assert "word_line_energy" not in record["device"]
+    said = summary(record)
+    assert said["energy"]["per_image"]["update"]["word_lines"] is None
+    row = next(line for line in text_report(record).splitlines() if line.startswith("    word lines"))
+    assert "not in the table" in row
+    page = make_page(record)
+    assert "not in the table" in page
+    assert "<td>0 J</td>" not in page
+    for left_out in ("word lines opened for single pulses", "word lines opened for reads"):
+        assert any(each.startswith(left_out) for each in said["absent"])
+        assert left_out in " ".join(text_report(record).split())

@@ -58,6 +58,7 @@ DIGITAL_DESIGN = (
     "activation, derivative and error as in ours",
 )
 WORD_LINES = "word lines opened for single pulses, beyond the pulsed cell's share"
+READ_WORD_LINES = "word lines opened for reads, of which the table does not tell the energy"
 PAPER_RATIO = 173.0
 """Energy of a digital 32-bit design over that of the mixed-precision one, of the paper's abstract."""
 _DAC = Source("assumed: comparison with a shared counter, add of 8 bits, Horowitz, ISSCC 2014, 45 nm")
@@ -80,7 +81,8 @@ def energy_block(
         sources: the tables of SET, RESET and read, in this order, to stamp energies with.
 
     Returns:
-        ``per_image`` and ``digital`` (J, by phase and part), ``ratio`` (digital over ours) and by phase,
+        ``per_image`` and ``digital`` (J, by phase and part; None for a part that no table tells),
+        ``ratio`` (digital over ours) and by phase,
         ``ratio_range`` (one assumption changed at a time), ``sensitivity``, ``scenarios``,
         ``reach`` (what brings the ratio to the paper's), ``tops_per_watt``, ``assumptions``, ``absent``,
         ``definition``, ``batch`` (images), ``pulses_per_image`` and ``ledgers``.
@@ -98,6 +100,8 @@ def energy_block(
 
     ours, digital = both(values)
     per_image, baseline = split(ours, OURS, images), split(digital, DIGITAL, images)
+    if device.get("word_line_energy") is None:
+        per_image["update"]["word_lines"] = None  # the table does not hold it: unknown, and not zero
     rows = sensitivity(chosen, ratio)
     return {
         "per_image": per_image,
@@ -115,7 +119,11 @@ def energy_block(
         "reach": reach(chosen, ratio, target=PAPER_RATIO),
         "tops_per_watt": _efficiencies(per_image, layers),
         "assumptions": [each.to_json() for each in chosen],
-        "absent": [*ABSENT, *(() if device.get("word_line_energy") else (WORD_LINES,))],
+        "absent": [
+            *ABSENT,
+            *(() if device.get("word_line_energy") else (WORD_LINES,)),
+            *(() if device.get("pair_word_line_energy") else (READ_WORD_LINES,)),
+        ],
         "definition": _definition(layers),
         "batch": values["batch"],
         "pulses_per_image": values["set_pulses"],
@@ -262,7 +270,7 @@ def _efficiencies(per_image: Mapping[str, Any], layers: Shapes) -> dict[str, flo
     wanted = {
         "feedforward_array": (macs, forward["array"]),
         "feedforward": (macs, forward["total"]),
-        "update_array": (updates, update["array"] + update["reset"] + update["word_lines"]),
+        "update_array": (updates, update["array"] + update["reset"] + (update["word_lines"] or 0.0)),
         "update": (updates, update["total"]),
     }
     return {

@@ -108,7 +108,7 @@ def arrays(energy: Record) -> float:
     return float(
         sum(image[phase][part] for phase in ("forward", "backward") for part in ("array", "periphery"))
         + sum(
-            image["update"][part]
+            image["update"][part] or 0.0  # None where no table tells, which ``absent`` names
             for part in ("array", "reset", "word_lines", "refresh_reads", "refresh_conversions")
         )
     )

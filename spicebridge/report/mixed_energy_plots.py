@@ -68,7 +68,7 @@ def part_plot(energy: Record) -> Plot | None:
         (f"{name}, {part.replace('_', ' ')}", value, part in simulated)
         for key, name in PHASES.items()
         for part, value in energy["per_image"][key].items()
-        if part != "total" and value > 0
+        if part != "total" and value is not None and value > 0
     ]
     if not rows:
         return None

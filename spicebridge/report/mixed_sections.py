@@ -11,7 +11,7 @@ from spicebridge.report.mixed_differences import arrays, quantity, reaching
 from spicebridge.report.mixed_energy_plots import part_plot, phase_plot, tornado_plot
 from spicebridge.report.mixed_plots import ablation_plot, pulse_plot, retention_plot, training_plot
 from spicebridge.report.mixed_summary import ARMS, PHASES
-from spicebridge.report.mixed_text import age, points
+from spicebridge.report.mixed_text import age, part_energy, points
 from spicebridge.report.quantity import MISSING, count, listed, percent, share, si, times, tops
 from spicebridge.report.sections import card, ledger_listing, plots, section
 
@@ -189,8 +189,7 @@ def _phase_table(found: Record) -> Html:
         rows.append((name, si(ours[phase]["total"], "J"), si(digital[phase], "J"), ratio))
         for part in dict.fromkeys([*ours[phase], *digital["parts"][phase]]):
             if part != "total":
-                pair = (each[phase].get(part) for each in (ours, digital["parts"]))
-                cells = ("" if each is None else si(each, "J") for each in pair)
+                cells = (part_energy(each[phase], part) for each in (ours, digital["parts"]))
                 rows.append((f"\N{EN DASH} {part.replace('_', ' ')}", *cells, ""))
     rows.append(("training image", si(ours["total"], "J"), si(digital["total"], "J"), times(found["ratio"])))
     head = ("per training image", "PCM pairs and chi", "digital, 32 bits", "ratio")

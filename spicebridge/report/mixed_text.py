@@ -8,7 +8,7 @@ from typing import Any
 from spicebridge.report.lines import closing, columns, title
 from spicebridge.report.mixed_differences import quantity
 from spicebridge.report.mixed_summary import ARMS, PHASES, summary
-from spicebridge.report.quantity import MISSING, listed, minus, percent, si, times, tops
+from spicebridge.report.quantity import MISSING, NOT_IN_TABLE, listed, minus, percent, si, times, tops
 
 Record = Mapping[str, Any]
 Row = tuple[str, str, str]
@@ -120,13 +120,16 @@ def _phases(energy: Record) -> Iterator[tuple[str, ...]]:
         yield name, si(ours[phase]["total"], "J"), si(digital[phase], "J"), ratio
         names = dict.fromkeys([*ours[phase], *digital["parts"][phase]])
         for part in (part for part in names if part != "total"):
-            cells = (ours[phase].get(part), digital["parts"][phase].get(part))
-            yield (
-                f"  {part.replace('_', ' ')}",
-                *("" if cell is None else si(cell, "J") for cell in cells),
-                "",
-            )
+            cells = (part_energy(each, part) for each in (ours[phase], digital["parts"][phase]))
+            yield f"  {part.replace('_', ' ')}", *cells, ""
     yield "total", si(ours["total"], "J"), si(digital["total"], "J"), times(energy["ratio"])
+
+
+def part_energy(phase: Record, part: str) -> str:
+    """A part's energy in one design, in words: nothing if the design has no such part."""
+    if part not in phase:
+        return ""
+    return NOT_IN_TABLE if phase[part] is None else si(phase[part], "J")
 
 
 def _sensitivity(energy: Record) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,9 @@ import math
 MISSING = "not run"
 """What stands where a record holds no figure."""
 
+NOT_IN_TABLE = "not in the table"
+"""What stands where no table of a run tells a quantity."""
+
 MINUS = "\N{MINUS SIGN}"
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

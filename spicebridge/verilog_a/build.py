@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.files import replacing, write_text
-from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful
+from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful, refuse_untold
 from spicebridge.verilog_a.frontend import Module, front_end
 from spicebridge.verilog_a.layout import Slot
 from spicebridge.verilog_a.memory import refuse_memory
@@ -31,7 +31,7 @@ from spicebridge.verilog_a.source import Source, flat_text, read_source
 
 # Part of every library's path: raise it with each change of the generated code, so that no stale library
 # is used.
-GENERATOR = 2
+GENERATOR = 3
 FLAGS = ("-O2", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fwrapv", "-ffp-contract=off")
 # Otherwise the dynamic linker may take ngspice's own osdi_log for the library's pointer of that name.
 LINKER_FLAGS = ("-Wl,-Bsymbolic",) if sys.platform.startswith("linux") else ()
@@ -96,11 +96,17 @@ Built = tuple[str, tuple[str, ...], tuple[Parameter, ...]]
 
 def _analyse(read: Source) -> tuple[Module, Module, list[Slot], tuple[Parameter, ...], list[str]]:
     name = read.path.name
-    refuse_unfaithful(read)
-    refuse_memory(read)
-    declared = declared_parameters(read)
-    limiters = limiter_names(read)
-    texts = [flat_text(repaired(without_attributes(read))), parameter_copy(read, declared)]
+    try:
+        refuse_unfaithful(read)
+        refuse_memory(read)
+        declared = declared_parameters(read)
+        limiters = limiter_names(read)
+        texts = [flat_text(repaired(without_attributes(read))), parameter_copy(read, declared)]
+    except RecursionError as error:
+        raise VerilogAError(
+            f"{name}: statements or operators are nested too deeply (hundreds of levels: if, else if, begin, "
+            "~). Write long choices as case, or as a sum of terms."
+        ) from error
     modules, copies = front_end(name, texts)
     if len(modules) != 1 or len(copies) != 1:
         raise VerilogAError(
@@ -177,6 +183,7 @@ def _build_openvaf(read: Source, library: Path) -> Built:
             'compiler="openvaf" to use '
             "the built-in compiler."
         )
+    refuse_untold(read)
     text, _ = read.text()
     with tempfile.TemporaryDirectory(prefix="verilog_a_") as folder, replacing(library) as temporary:
         flat = Path(folder) / read.path.name

@@ -98,10 +98,18 @@ class Function:
         if value in self.literals:
             return self.literals[value][1]
         raise VerilogAError(
-            f"{self.name}: the front end uses the value {value} without saying what it is. The model "
-            "needs a construct "
-            'the built-in compiler does not know; use compiler="openvaf", and report the model.'
+            f"{self.name}: the value {value} is used and given by no statement that is ever reached. If the "
+            "model has a loop that never ends (its condition never becomes false), end it; otherwise it "
+            'needs a construct that the built-in compiler does not know: use compiler="openvaf".'
         )
+
+    def _argument(self, value: str) -> str:
+        """A value passed to a call; what the front end leaves without a meaning can only be a text.
+
+        It does not hand out the texts of the set-up function.
+        """
+        known = value in self.types or value in self.inputs or value in self.literals
+        return self.reference(value) if known else '""'
 
     def type_of(self, value: str) -> str:
         """The C type of a value ("" while it is not known)."""
@@ -199,7 +207,8 @@ class Function:
         if code == "exit":
             return ["    goto sb_end;"]
         if code == "call":
-            _, text = self.call(instruction, [self.reference(value) for value in instruction["operands"]])
+            operands = [self._argument(value) for value in instruction["operands"]]
+            _, text = self.call(instruction, operands)
             result = instruction.get("result")
             return [f"    {result} = {text};" if result else f"    {text}"]
         operands = [self.reference(value) for value in instruction["operands"]]

@@ -82,4 +82,9 @@ def _explain(name: str, done: subprocess.CompletedProcess[str], origins: list[li
             f"(exit {done.returncode}: {last.strip()}). Reduce the number of parameters or simplify the "
             "model."
         )
+    if "PanicException" in last:
+        return (
+            f"{name}: the Verilog-A front end gave up ({last.split(': ', 1)[-1].strip()}). It does so at a "
+            "loop that never ends (its condition never becomes false); otherwise simplify the model."
+        )
     return f"{name}: the Verilog-A front end failed: {last.strip()}. Simplify the construct it names."

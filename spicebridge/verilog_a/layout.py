@@ -60,11 +60,12 @@ class Layout:
             entry["eval_param"]: (k, self.init.type_of(entry["init_value"]) or REAL, entry["init_value"])
             for k, entry in enumerate(module["init"]["cache_mapping"])
         }
+        self.eval_calls = EvalCalls(module, limiters)
         self.eval = Function(
             module["name"],
             module["eval"],
             self._eval_inputs(),
-            EvalCalls(module, limiters),
+            self.eval_calls,
             module["strings"],
         )
         self._refuse_real_remainder()
@@ -143,7 +144,7 @@ class Layout:
         if kind == "enable_lim":
             return INTEGER, "((info->flags & ENABLE_LIM) != 0)"
         if kind == "enable_integration":
-            return INTEGER, "((info->flags & CALC_REACT_JACOBIAN) != 0 && (info->flags & 16384u) == 0)"
+            return INTEGER, "integrating"
         return None
 
     def _refuse_real_remainder(self) -> None:
@@ -166,6 +167,46 @@ class Layout:
                         )
                     if real := instruction.get("result"):
                         varying.add(real)
+
+    def starts(self) -> list[tuple[int, int]]:
+        """The integrators idt(x, ic): the node of each one's equation, and its entry on the diagonal.
+
+        Such an equation has a reactive part only while integration is enabled.
+        """
+        if not any(kind == "enable_integration" for kind, _ in self.module["params"]):
+            return []
+        outputs = self.outputs()
+        return [
+            (entry["row_node_idx"], entry["entry_idx"])
+            for entry in self.jacobian
+            if entry["row_node_idx"] == entry["col_node_idx"]
+            and self.nodes[entry["row_node_idx"]]["name"].startswith("implicit_equation_")
+            and f"jq{entry['entry_idx']}" in outputs
+        ]
+
+    def limited(self) -> dict[int, str]:
+        """What each limited value stands for, by the number of its state, where the model does not say itself
+        (by ``$discontinuity``) whether it was limited.
+
+        The front end keeps the difference of the two for the right-hand side.
+        """
+        instructions = self.module["eval"]["instructions"]
+        called = {self.eval_calls.declared[i["func_ref"]] for i in instructions if i["opcode"] == "call"}
+        if "LimDiscontinuity" in called:
+            return {}
+        own = {
+            int(found[1]) for name in called if (found := re.fullmatch(r"StoreLimit\(lim_state(\d+)\)", name))
+        }
+        pairs: dict[int, str] = {}
+        for instruction in instructions:
+            if instruction["opcode"] == "fsub":
+                limited, probe = (
+                    self.eval.inputs.get(value, ("", ""))[1] for value in instruction["operands"]
+                )
+                found = re.fullmatch(r"next(\d+)", limited)
+                if found and probe and int(found[1]) in own:
+                    pairs[int(found[1])] = probe
+        return pairs
 
     def node(self, name: str) -> int:
         """The index of a node, by its name."""

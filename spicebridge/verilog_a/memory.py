@@ -8,7 +8,7 @@ is refused too.
 
 from __future__ import annotations
 
-from spicebridge.verilog_a.checks import analog_end, closing, module_tokens
+from spicebridge.verilog_a.checks import STATE, analog_end, closing, module_tokens
 from spicebridge.verilog_a.model import VerilogAError
 from spicebridge.verilog_a.source import Source, Token
 
@@ -43,9 +43,10 @@ def refuse_memory(source: Source) -> None:
         else:
             position += 1
     assigned: Assigned = frozenset()
+    constant = set(variables) - _assigned_anywhere(blocks, functions)
     for block in blocks:
         walk = _Walk(block, variables, functions)
-        walk.constant = {name for name in variables if name not in _assigned_anywhere(blocks, functions)}
+        walk.constant = set(constant)
         assigned = walk.statement(assigned)
 
 
@@ -254,6 +255,5 @@ class _Walk:
             "before it is "
             "assigned in the same evaluation, so it would have to remember, and it would be reset to "
             "zero instead. "
-            f"Assign {name} on every path before this line; make a state that must last an internal node "
-            "with ddt()."
+            f"Assign {name} on every path before this line. If it is a state that must last: {STATE}"
         )

@@ -49,16 +49,21 @@ def _limits(layout: Layout) -> list[str]:
 
 
 def _evaluation(layout: Layout) -> list[str]:
+    """The evaluation function; with integrators that have a start value, it is two."""
+    starts = layout.starts()
+    integrates = "integrating" in {text for _, text in layout.eval.inputs.values()}
+    name, extra = ("evaluated", ", int32_t integrating") if integrates else ("eval", "")
     body = layout.eval.body()
     stores = [
         f"    s->{field} = {layout.eval.reference(value)};" for field, value in layout.outputs().items()
     ]
     lines = [
-        "static uint32_t eval(void *handle, void *inst, const void *mod, const sim_info *info) {",
+        f"static uint32_t {name}(void *handle, void *inst, const void *mod, const sim_info *info{extra}) {{",
         "    instance *s = inst; uint32_t sb_flags = 0; bool sb_check = false;",
         "    const double *solution = info->prev_solve; (void)mod; (void)sb_check; (void)handle;",
     ]
-    text = "\n".join([*body, *stores])
+    limits = _limit_checks(layout)
+    text = "\n".join([*body, *stores, *limits])
     used = [node["idx"] for node in layout.nodes if re.search(rf"\bx{node['idx']}\b", text)]
     lines += [f"    const double x{i} = solution[s->node[{i}]];" for i in used]
     for state in range(layout.states):
@@ -69,11 +74,48 @@ def _evaluation(layout: Layout) -> list[str]:
         *body,
         "sb_end:;",
         *stores,
+        *limits,
         *division_check(layout),
         "    return sb_flags & 0x7fffffffu;",
         "}",
+        *(_started_evaluation(starts) if integrates else []),
         "",
     ]
+
+
+def _limit_checks(layout: Layout) -> list[str]:
+    """Statements that keep the simulator iterating while the model's own function still limits a value.
+
+    The bound is a hundredth of the simulator's own tolerances at their defaults.
+    """
+    return [
+        f"    if (fabs(next{state} - {probe}) > 1e-8 + 1e-5 * fabs({probe})) sb_flags |= RET_LIM;"
+        for state, probe in layout.limited().items()
+    ]
+
+
+def _started_evaluation(starts: list[tuple[int, int]]) -> list[str]:
+    """The evaluation of a model with idt(x, ic).
+
+    In the first evaluation of a transient the simulator takes over each integrator's content as its content
+    at the start. That must be ic, and it is: the equation without integration, value - ic, gives it. The node
+    itself holds ic only where an operating point was found before.
+    """
+    lines = [
+        "static uint32_t eval(void *handle, void *inst, const void *mod, const sim_info *info) {",
+        "    const int32_t integrating = (info->flags & CALC_REACT_JACOBIAN) != 0;",
+        "    if (!integrating || !(info->flags & FIRST_STEP))",
+        "        return evaluated(handle, inst, mod, info, integrating);",
+    ]
+    if starts:
+        lines.append("    instance *s = inst;")
+    lines.append("    uint32_t flags = evaluated(handle, inst, mod, info, 0);")
+    for node, entry in starts:
+        lines.append(f"    const double start{node} = info->prev_solve[s->node[{node}]] - s->r{node};")
+        lines.append(f"    const double fixed{node} = s->jq{entry};")
+    lines.append("    flags |= evaluated(handle, inst, mod, info, 1);")
+    lines += [f"    if (s->jq{entry} != fixed{node}) s->q{node} = start{node};" for node, entry in starts]
+    return [*lines, "    return flags;", "}"]
 
 
 def _loads(layout: Layout) -> list[str]:

@@ -4,6 +4,7 @@
 would show only as slow convergence in a transient but as a wrong answer in AC. Both become analog
 functions of the same value.
 - It compiles ``~x`` as ``-x``; so ``~x`` is written ``-1 - x``.
+- Of the arguments of ``analysis`` it takes one; several become ``(analysis(a) || analysis(b))``.
 - It folds a shift of constants with rules of its own (the sign is kept, wide shifts wrap); a zero that is
 no constant to it (a local parameter, which the generated code replaces by 0) keeps it from folding.
 """
@@ -46,7 +47,7 @@ endfunction""",
 
 def repaired(tokens: list[Token]) -> list[Token]:
     """The tokens with all repairs made; helper definitions go on the line of the module's header."""
-    tokens = _complements(tokens)
+    tokens = _analyses(_complements(tokens))
     used = {token.text for token in tokens} & set(REPAIRS)
     shifts = any(token.text in ("<<", ">>") for token in tokens)
     helpers = [REPAIRS[name].strip().replace("\n", " ") for name in sorted(used)]
@@ -71,6 +72,24 @@ def repaired(tokens: list[Token]) -> list[Token]:
 
 def _like(token: Token, text: str) -> Token:
     return Token(text, "word", token.file, token.line)
+
+
+def _analyses(tokens: list[Token]) -> list[Token]:
+    """``analysis("a", "b")`` written as ``( analysis("a") || analysis("b") )``."""
+    out: list[Token] = []
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        if token.text == "analysis" and position + 1 < len(tokens) and tokens[position + 1].text == "(":
+            end = closing(tokens, position + 1)
+            names = [each for each in tokens[position + 2 : end] if each.text != ","]
+            calls = " || ".join(f"analysis ( {each.text} )" for each in names)
+            out.append(_like(token, f"( {calls} )"))
+            position = end + 1
+        else:
+            out.append(token)
+            position += 1
+    return out
 
 
 def _complements(tokens: list[Token]) -> list[Token]:

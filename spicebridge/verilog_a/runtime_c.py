@@ -15,7 +15,7 @@ HEADER = r"""
 enum { KIND_INSTANCE = 1 << 30, TYPE_REAL = 0, TYPE_INTEGER = 1 };
 enum { ACCESS_SET = 1, ACCESS_INSTANCE = 4 };
 enum { ENTRY_RESIST = 4, ENTRY_REACT = 8 };
-enum { CALC_REACT_JACOBIAN = 8, ENABLE_LIM = 256, INIT_LIM = 512 };
+enum { CALC_REACT_JACOBIAN = 8, ENABLE_LIM = 256, INIT_LIM = 512, FIRST_STEP = 16384 };
 enum { RET_LIM = 1, RET_FATAL = 2 };
 
 typedef struct { char *name; uint32_t num_args; void *func; } lim_function;

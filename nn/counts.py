@@ -81,7 +81,7 @@ class UpdateCounts:
                 joules=float(histogram @ sampler.energy),
                 source=sampler.source,
             )
-            if siblings:
+            if siblings and sampler.half_selected:
                 sent = int(histogram[1:].sum())
                 ledger.add(
                     UPDATE,

@@ -26,6 +26,7 @@ from spicebridge.energy import (
 from spicebridge.table import LookupTable
 
 TILE = 128  # synapses on a line, for the half-selected cells; assumed, an array size in common use
+HALF_SELECTED = "idle siblings and half-selected cells, of which the table does not tell the energy"
 ACCURACY_KEYS = {"table": "accuracy", "ideal": "ideal_accuracy", "float": "baseline_accuracy"}
 
 
@@ -185,7 +186,10 @@ def update_block(ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevi
             if sampler.direction in counts.pulses
         },
         "half_selected": half_selected_block(total, counts, device),
-        "with_periphery": {**_per_operation(ledger.joules(), operations), "absent": list(ABSENT)},
+        "with_periphery": {
+            **_per_operation(ledger.joules(), operations),
+            "absent": [*ABSENT, *(() if device.away.half_selected else (HALF_SELECTED,))],
+        },
         "definition": (
             f"one synapse's update in one step = {OPERATIONS_PER_UPDATE} operations, flipped or not"
         ),
@@ -201,8 +205,11 @@ def half_selected_block(array: float, counts: UpdateCounts, device: SynapseDevic
     Args:
         array: update energy of the pulsed synapses alone (J).
         counts: what was read and pulsed.
-        device: the compiled tables.
+        device: the compiled tables; where they do not tell it, the figures are None.
     """
+    if not (device.away.half_selected and device.back.half_selected):  # unknown, and not zero
+        unknown = ("u_line_energy", "e_line_energy", "energy_total", "energy_per_op", "tops_per_watt")
+        return {"tile": TILE, **dict.fromkeys(unknown), "definition": f"{HALF_SELECTED}: not in the table"}
     extra = 0.0
     for sampler in (device.away, device.back):
         sent = int(counts.pulses.get(sampler.direction, np.zeros(1, np.int64))[1:].sum())

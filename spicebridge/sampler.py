@@ -33,7 +33,7 @@ class PulseSampler:
         p_switch: switching probability at each width, same shape, float32; zero at entry 0.
         energy: mean energy of one pulse (J), whether or not the device switches, same shape; zero at entry 0.
         half_selected: energy (J) that one pulse costs a branch of which only the u lines, and only the e
-            line, is driven, by ``u`` and ``e``.
+            line, is driven, by ``u`` and ``e``; empty where the table does not tell.
         source: the table that gave the values.
     """
 
@@ -129,6 +129,7 @@ def compile_pulses(table: LookupTable, *, direction: str, v_write: float, step: 
         half_selected={
             line: float(table.read("energy_half_selected", direction=direction, v_write=v_write, line=line))
             for line in ("u", "e")
+            if "energy_half_selected" in table.quantities
         },
         source=Source(table.name, table.digest),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from nn.run import run
 from nn.studies import load_study
 from spicebridge.energy import ledger_from_json
 from spicebridge.errors import SpicebridgeError
+from spicebridge.report import html_report, text_report
 from spicebridge.table import LookupTable
 from tests.synthetic_tables import HALF_SELECTED, near, tables, write_table
 
@@ -261,3 +263,20 @@ def test_the_ternary_network_is_within_two_points_of_the_floating_point_one(
 ) -> None:
     record = run(load_study(name), tables(), folder=tmp_path, workers=2)
     assert record["accuracy"] > record["baseline_accuracy"] - 2
+
+
+def test_what_half_selected_cells_take_is_not_zero_where_the_table_does_not_tell(tmp_path: Path) -> None:
+    whole = write_table()
+    silent = LookupTable(
+        data=whole.data.drop_vars("energy_half_selected"), name=whole.name, lineage=whole.lineage, origin={}
+    )
+    given = tables() | {"mtj_write": silent}
+    record = run(small(epochs=1, seeds=[1]), given, folder=tmp_path, arms=["table"])
+    half = record["update"]["half_selected"]
+    assert half["tops_per_watt"] is half["energy_per_op"] is half["u_line_energy"] is None
+    assert not any("sibling" in line["action"] for line in record["ledgers"]["update"])
+    text = text_report(record)
+    assert re.search(r"with half-selected cells of 128 x 128 tiles +not in the table", text)
+    assert "idle siblings and half-selected cells, of which the table does not tell" in " ".join(text.split())
+    page = html_report(record, tables={}, chain=(), write=None)
+    assert "not in the table" in page

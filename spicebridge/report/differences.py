@@ -84,7 +84,7 @@ def _single_cells(update: Record | None) -> str:
         "an ideal virtual ground."
     )
     half = (update or {}).get("half_selected")
-    if not half:
+    if not half or half["tops_per_watt"] is None:
         return (
             f"{opening} Wire resistance, sneak paths and the charging of half-selected cells' lines are not "
             "counted."

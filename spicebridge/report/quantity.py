@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "not run"
 """What stands where a record holds no figure."""
@@ -48,6 +50,12 @@ def chance(value: float) -> str:
 def tops(value: float | None) -> str:
     """A figure in TOPS/W."""
     return MISSING if value is None else f"{_significant(value, 3)} TOPS/W"
+
+
+def tops_or_unknown(block: Mapping[str, Any]) -> str:
+    """A figure in TOPS/W that rests on a quantity which a table need not hold."""
+    value = block["tops_per_watt"]
+    return NOT_IN_TABLE if value is None else tops(value)
 
 
 def claimed(tops_per_watt: float) -> str:

@@ -18,6 +18,7 @@ from spicebridge.report.quantity import (
     percent,
     si,
     tops,
+    tops_or_unknown,
 )
 from spicebridge.report.run_plots import accuracy_plot, energy_plot
 from spicebridge.report.summary import ARMS, half_selected_name, table_size
@@ -132,7 +133,7 @@ def _update_card(said: Record) -> Html:
 
 
 def _tops_rows(block: Record, **names: str) -> list[tuple[str, str]]:
-    return [(name, tops(block[key]["tops_per_watt"])) for key, name in names.items() if block[key]]
+    return [(name, tops_or_unknown(block[key])) for key, name in names.items() if block[key]]
 
 
 def card(title: str, figure: str, beside: str | None, rows: Sequence[tuple[str, str]]) -> Html:
@@ -218,7 +219,9 @@ def energy(record: Record, said: Record) -> Html:
         if block
     ]
     half = (update or {}).get("half_selected")
-    if half:
+    if half and half["tops_per_watt"] is None:
+        defined.append(f"{_capital(half['definition'])}.")
+    elif half:
         defined.append(
             f"Half-selected cells: {half['definition']}. One such cell's share of line u costs "
             f"{si(half['u_line_energy'], 'J')}, of line e {si(half['e_line_energy'], 'J')}."

@@ -7,7 +7,17 @@ from typing import Any
 
 from spicebridge.report.lines import closing, columns, title
 from spicebridge.report.paper import DATA_NAMES
-from spicebridge.report.quantity import MISSING, chance, claimed, count, listed, percent, si, tops
+from spicebridge.report.quantity import (
+    MISSING,
+    chance,
+    claimed,
+    count,
+    listed,
+    percent,
+    si,
+    tops,
+    tops_or_unknown,
+)
 from spicebridge.report.summary import ARMS, half_selected_name, summary
 
 Row = tuple[str, str, str]
@@ -94,7 +104,7 @@ def _update(said: Mapping[str, Any]) -> Iterator[Row]:
     for key in ("updates", "pulses", "flips"):
         yield f"  {key}", count(block[key]), ""
     if block["half_selected"]:
-        yield f"  {half_selected_name(block)}", tops(block["half_selected"]["tops_per_watt"]), ""
+        yield f"  {half_selected_name(block)}", tops_or_unknown(block["half_selected"]), ""
     if block["with_periphery"]:
         yield "  with cited periphery", tops(block["with_periphery"]["tops_per_watt"]), ""
 

@@ -13,7 +13,7 @@ the deck and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ from spicebridge.errors import SpicebridgeError
 
 GAMMA_0 = physical_constants["electron gyromag. ratio"][0] * mu_0  # m/(A s)
 CELLS = 800
+REPEATS = 1e-4
+"""Relative change of the share that a read flips, from one read to the next, below which it is constant."""
 _SDIRK = 1.0 - 1.0 / np.sqrt(2.0)
 
 
@@ -103,26 +105,115 @@ def switching_probability(
         Probabilities, shape (t,).
     """
     at = np.asarray(times, dtype=float)
-    sign = 1.0 if direction == "p_to_ap" else -1.0
-    edges = np.sin(np.linspace(0.0, np.pi / 2, cells + 1))
-    lower, diagonal, upper, outflow = _operator(magnet, load_line, sign, edges)
-    mass = np.exp(magnet.stability * (_middles(edges) ** 2 - 1)) * np.diff(edges)
-    mass /= mass.sum()
-
-    factors = dgttrf(-_SDIRK * step * lower, 1 - _SDIRK * step * diagonal, -_SDIRK * step * upper)[:5]
+    edges = _edges(cells)
+    drive = _drive(magnet, load_line, direction, edges, step)
     steps = int(np.ceil(at[-1] / step)) if at.size else 0
+    absorbed, _ = _advance(drive, _equilibrium(magnet, edges), steps)
+    return np.clip(np.interp(at, step * np.arange(steps + 1), absorbed), 0.0, 1.0)
+
+
+def disturb_of_reads(
+    magnet: Macrospin,
+    load_line: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    direction: str,
+    t_read: float,
+    t_gap: float,
+    reads: Sequence[int],
+    step: float = 5e-12,
+    cells: int = CELLS,
+) -> NDArray[np.float64]:
+    """P(first passage of mz = 0) in a sequence of reads, each starting from the state the last one left.
+
+    A read is a constant drive, the rest after it none; the first read starts from equilibrium, and the rest
+    after the last one counts. Once the distribution repeats from read to read, what each further read flips
+    is a constant share of what is left, and is no longer integrated.
+
+    Args:
+        magnet, load_line, direction, cells: as in ``switching_probability``; the line is the read's.
+        t_read: width of a read, s.
+        t_gap: rest between a read and the next, s.
+        reads: numbers of reads, increasing, shape (n,).
+        step: time step at most, s.
+
+    Returns:
+        Probabilities, shape (n,).
+    """
+    edges = _edges(cells)
+    phases = []
+    for line, duration in ((load_line, t_read), (np.zeros_like, t_gap)):
+        steps = max(int(np.ceil(duration / step - 1e-9)), 1)
+        phases.append((_drive(magnet, line, direction, edges, duration / steps), steps))
+    mass, flipped, last_share, found = _equilibrium(magnet, edges), 0.0, 0.0, np.zeros(len(reads))
+    repeats = False
+    for read in range(1, (reads[-1] if len(reads) else 0) + 1):
+        if repeats:
+            flipped += last_share * (1.0 - flipped)
+        else:
+            left = float(mass.sum())
+            lost = 0.0
+            for drive, steps in phases:
+                absorbed, mass = _advance(drive, mass, steps)
+                lost += float(absorbed[-1])
+            flipped += lost
+            share = lost / left if left > 0 else 1.0
+            repeats = abs(share - last_share) <= REPEATS * share
+            last_share = share
+        found[[each == read for each in reads]] = flipped
+    return np.clip(found, 0.0, 1.0)
+
+
+def _edges(cells: int) -> NDArray[np.float64]:
+    """Of the finite volumes on y = sign * z, from 0 to 1."""
+    return np.sin(np.linspace(0.0, np.pi / 2, cells + 1))
+
+
+def _equilibrium(magnet: Macrospin, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boltzmann's distribution in one well, as the mass of each volume."""
+    mass = np.exp(magnet.stability * (_middles(edges) ** 2 - 1)) * np.diff(edges)
+    return np.asarray(mass / mass.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Drive:
+    """The discrete operator of one load line, and the factors of one implicit step of ``step`` s."""
+
+    diagonals: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    outflow: float
+    step: float
+    factors: tuple[NDArray[np.float64], ...]
+
+
+def _drive(
+    magnet: Macrospin,
+    load_line: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    direction: str,
+    edges: NDArray[np.float64],
+    step: float,
+) -> _Drive:
+    sign = 1.0 if direction == "p_to_ap" else -1.0
+    lower, diagonal, upper, outflow = _operator(magnet, load_line, sign, edges)
+    factors = dgttrf(-_SDIRK * step * lower, 1 - _SDIRK * step * diagonal, -_SDIRK * step * upper)[:5]
+    return _Drive((lower, diagonal, upper), outflow, step, factors)
+
+
+def _advance(
+    drive: _Drive, mass: NDArray[np.float64], steps: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mass absorbed by the end of each step, shape (steps + 1,), and the mass that is left."""
+    step = drive.step
     # The absorbed mass is summed from the outflow, not as one minus the rest, so that small tails are exact.
     absorbed = np.zeros(steps + 1)
     for index in range(steps):
-        first = _solve(factors, _apply(lower, diagonal, upper, mass))
-        second = _solve(factors, _apply(lower, diagonal, upper, mass + (1 - _SDIRK) * step * first))
+        first = _solve(drive.factors, _apply(*drive.diagonals, mass))
+        second = _solve(drive.factors, _apply(*drive.diagonals, mass + (1 - _SDIRK) * step * first))
         stage_one = mass + _SDIRK * step * first
         stage_two = mass + step * ((1 - _SDIRK) * first + _SDIRK * second)
-        absorbed[index + 1] = absorbed[index] + step * outflow * (
+        absorbed[index + 1] = absorbed[index] + step * drive.outflow * (
             (1 - _SDIRK) * stage_one[0] + _SDIRK * stage_two[0]
         )
         mass = stage_two
-    return np.clip(np.interp(at, step * np.arange(steps + 1), absorbed), 0.0, 1.0)
+    return absorbed, mass
 
 
 def _operator(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from characterization.fokker_planck import Macrospin, macrospin, switching_probability
+from characterization.fokker_planck import Macrospin, disturb_of_reads, macrospin, switching_probability
 from circuits.cell import Cell, gate_sign, mtj_card, start_state
 from circuits.mtj_branch import load_line_deck, measure_load_line
 from spicebridge.deck import Deck
@@ -38,6 +38,12 @@ class LoadLine:
         """P_switch at each time by the Fokker-Planck route; times in s."""
         return switching_probability(
             self.magnet, self.current, direction=self.direction, times=times, step=2.5e-12
+        )
+
+    def disturb_of_reads(self, *, t_read: float, t_gap: float, reads: Sequence[int]) -> NDArray[np.float64]:
+        """P(the sequence of reads flips the MTJ) after each number of ``reads``; widths and rests in s."""
+        return disturb_of_reads(
+            self.magnet, self.current, direction=self.direction, t_read=t_read, t_gap=t_gap, reads=reads
         )
 
 

@@ -76,7 +76,8 @@ class Experiment:
         v_read: read drive (V).
         t_read: read duration (s).
         read_gap: rest of a cell between two reads, bit planes and images alike (s); the read period is
-            ``t_read + read_gap``.
+            ``t_read + read_gap``. The default is the shortest rest that the lines' timing leaves: a converter
+            that takes longer makes reads safer.
         tile: rows of synapses whose currents one conversion sums, and as many columns; also the lines that
             half-selected cells share. Assumed, an array size in common use.
         adc_bits: bits of the converter at the foot of a tile's column.
@@ -111,9 +112,9 @@ class Experiment:
     zero: str = "auto"
     v_write: float = 0.5
     timing_step: float = 50e-12
-    v_read: float = 0.2
+    v_read: float = 0.1
     t_read: float = 1e-9
-    read_gap: float = 1e-9
+    read_gap: float = 0.3e-9
     tile: int = 128
     adc_bits: int = 6
     adc_range: float = 32.0

@@ -15,7 +15,7 @@ from nn.jobs import runs_by_arm
 from nn.loop import Given, Outcome
 from nn.origin import describe_images, describe_tables, versions
 from nn.periphery import ABSENT, book_updates
-from nn.synapse import SynapseDevice
+from nn.synapse import DISTURB_LIMIT, SynapseDevice
 from spicebridge.energy import (
     OPERATIONS_PER_MAC,
     OPERATIONS_PER_UPDATE,
@@ -85,7 +85,23 @@ def describe_device(device: SynapseDevice) -> dict[str, Any]:
         "zero": device.zero,
         "zero_state": device.zero_state,
         "read_disturb": device.read_disturb,
+        "disturb": _describe_disturb(device),
         "saturation": device.saturation,
+    }
+
+
+def _describe_disturb(device: SynapseDevice) -> dict[str, Any] | None:
+    disturb = device.disturb
+    if disturb is None:
+        return None
+    return {
+        "reads": disturb.reads,
+        "t_gap": disturb.t_gap,
+        "period": device.t_read + disturb.t_gap,
+        "first_pass": disturb.first_pass,
+        "further_read": disturb.further_read,
+        "per_pass": disturb.per_pass,
+        "limit": DISTURB_LIMIT,
     }
 
 

@@ -45,6 +45,8 @@ def given_for(
         v_read=experiment.v_read,
         t_read=experiment.t_read,
         zero=experiment.zero,
+        read_gap=experiment.read_gap,
+        planes=experiment.input_bits,
     )
     dataset = load_dataset(
         experiment.dataset,

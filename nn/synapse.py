@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.energy import Source
 from spicebridge.errors import SpicebridgeError
@@ -42,6 +42,34 @@ class Synapses:
     strong: NDArray[np.bool_]
 
 
+DISTURB_LIMIT = 1e-9
+"""Most that an inference pass may flip of a cell, as a probability: a training of a million passes then flips
+less than a thousandth of the weights. Read points are chosen by it; above it a read is called destructive."""
+
+
+@dataclass(frozen=True)
+class ReadDisturb:
+    """What the reads that are really sent do to a cell, at worst over states and activations.
+
+    Attributes:
+        reads: of one pass through the first layer, one for each bit plane.
+        t_gap: rest between two reads (s).
+        first_pass: probability that they flip an MTJ, from equilibrium.
+        further_read: the same for each further read of a long sequence, as when passes follow at once; that
+            of a read before an update too.
+    """
+
+    reads: int
+    t_gap: float
+    first_pass: float
+    further_read: float
+
+    @property
+    def per_pass(self) -> float:
+        """Probability that one of many passes flips an MTJ of the cell."""
+        return max(self.first_pass, self.reads * self.further_read)
+
+
 @dataclass(frozen=True, eq=False)
 class SynapseDevice:
     """The two tables at one operating point: all that training knows of the circuit.
@@ -53,9 +81,10 @@ class SynapseDevice:
         read_energy: energy of one read (J), shape (4, 3): ``STATES`` by ``ACTIVATIONS``.
         v_read: read voltage (V).
         t_read: read duration (s).
-        read_disturb: probability that one read flips an MTJ, at worst over states and activations; None
-            where the table does not tell.
+        read_disturb: probability that one read alone flips an MTJ, at worst over states and activations; None
+            where the table lacks it.
         read_source: the table that gave the read energies.
+        disturb: what the reads in sequence do; None where the table lacks it.
     """
 
     zero: str
@@ -66,6 +95,7 @@ class SynapseDevice:
     t_read: float
     read_disturb: float | None
     read_source: Source
+    disturb: ReadDisturb | None = None
 
     @property
     def zero_state(self) -> str:
@@ -116,6 +146,8 @@ def compile_device(
     v_read: float,
     t_read: float,
     zero: str,
+    read_gap: float | None = None,
+    planes: int = 1,
 ) -> SynapseDevice:
     """The synapse at one operating point, from its write and read tables.
 
@@ -127,6 +159,8 @@ def compile_device(
         v_read: read drive (V).
         t_read: read duration (s).
         zero: ``weak``, ``strong``, or ``auto`` for the one whose reads at activation +-1 take less energy.
+        read_gap: rest between two reads (s), for their disturb; None leaves that out.
+        planes: reads of one pass.
 
     Raises:
         TableError: the tables do not hold the operating point, or no pulse there that saturates.
@@ -157,6 +191,9 @@ def compile_device(
         t_read=t_read,
         read_disturb=_read_disturb(read, v_read=v_read, t_read=t_read),
         read_source=Source(read.name, read.digest),
+        disturb=None
+        if read_gap is None
+        else disturb_of(read, v_read=v_read, t_read=t_read, t_gap=read_gap, planes=planes),
     )
 
 
@@ -171,14 +208,36 @@ def _saturating(pulses: PulseSampler) -> PulseSampler:
     return pulses
 
 
+def disturb_of(
+    read: LookupTable, *, v_read: float, t_read: float, t_gap: float, planes: int
+) -> ReadDisturb | None:
+    """What reads in sequence do, from a table of ``p_disturb_sequence``; None where the table lacks it."""
+    if "p_disturb_sequence" not in read.quantities:
+        return None
+    *_, before, last = (float(each) for each in read.data["n_reads"].values)
+    one_pass, short, long = _worst(
+        read, "p_disturb_sequence", v_read=v_read, t_read=t_read, t_gap=t_gap,
+        n_reads=np.array([float(planes), before, last]),
+    )  # fmt: skip
+    kept = [np.log1p(-min(each, 1 - 2.0**-53)) for each in (short, long)]
+    further = -np.expm1((kept[1] - kept[0]) / (last - before))
+    return ReadDisturb(planes, t_gap, float(one_pass), float(further))
+
+
 def _read_disturb(read: LookupTable, *, v_read: float, t_read: float) -> float | None:
     if "p_disturb" not in read.quantities:
         return None
-    return max(
-        float(read.read("p_disturb", state=state, activation=activation, v_read=v_read, t_read=t_read))
+    return float(_worst(read, "p_disturb", v_read=v_read, t_read=t_read))
+
+
+def _worst(read: LookupTable, quantity: str, **at: ArrayLike) -> NDArray[np.float64]:
+    """The largest values over states and activations."""
+    found = [
+        read.read(quantity, state=state, activation=activation, **at)
         for state in STATES
         for activation in _activation_names(read)
-    )
+    ]
+    return np.asarray(np.max(found, axis=0))
 
 
 def _activation_names(read: LookupTable) -> tuple[str, str, str]:

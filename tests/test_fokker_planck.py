@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from characterization.fokker_planck import Macrospin, switching_probability
+from characterization.fokker_planck import Macrospin, disturb_of_reads, switching_probability
 from spicebridge.sweep import Unit
 from tests.mtj_decks import allowed, current_driven, passages, run_all, sampled_probability
 from tests.test_mtj_model import SET_B
@@ -112,3 +112,41 @@ def test_the_models_monte_carlo_follows_the_law_at_every_time() -> None:
     assert np.all(wide < plain)
     assert np.median(results[7]) > np.median(results[1])
     assert np.median(results[8]) > np.median(results[1])
+
+
+def reads_at(over: float, *, t_gap: float, reads: list[int], **options: Any) -> NDArray[np.float64]:
+    current = over * SET_B.critical_current("ap_to_p")
+
+    def constant(z: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full_like(z, current)
+
+    return disturb_of_reads(
+        SET_B, constant, direction="ap_to_p", t_read=1e-9, t_gap=t_gap, reads=reads, **options
+    )
+
+
+def test_reads_far_apart_are_reads_alone_and_close_ones_a_held_read() -> None:
+    over = 1.2
+    current = over * SET_B.critical_current("ap_to_p")
+    alone, held = probability(SET_B, current, "ap_to_p", np.array([1e-9, 4e-9]), step=2.5e-12)
+    far = reads_at(over, t_gap=20e-9, reads=[1, 4])
+    assert far[0] > alone  # what has been driven up may still cross in the rest that follows
+    assert far[1] == pytest.approx(4 * far[0], rel=0.01)
+    near = reads_at(over, t_gap=1e-12, reads=[4])
+    assert near[0] == pytest.approx(held, rel=0.05)
+    gaps = [reads_at(over, t_gap=gap, reads=[4])[0] for gap in (0.1e-9, 0.3e-9, 1e-9, 3e-9)]
+    assert np.all(np.diff(gaps) < 0)
+    assert gaps[1] > 1000 * far[1]
+
+
+def test_long_sequences_go_on_as_they_began_to() -> None:
+    some = reads_at(1.1, t_gap=0.5e-9, reads=[4, 32, 64, 128])
+    assert np.all(np.diff(some) > 0)
+    per_read = np.diff(np.log1p(-some)) / np.diff([4, 32, 64, 128])
+    assert per_read[1] == pytest.approx(per_read[2], rel=0.01)
+    assert reads_at(1.1, t_gap=0.5e-9, reads=[]).size == 0
+
+
+def test_halving_the_step_of_reads_changes_little() -> None:
+    fine = reads_at(1.2, t_gap=0.3e-9, reads=[1, 4], step=1.25e-12)
+    assert reads_at(1.2, t_gap=0.3e-9, reads=[1, 4]) == pytest.approx(fine, rel=0.02)

@@ -10,9 +10,9 @@ import pytest
 from nn.feedforward import count_activations, count_planes, count_states, feedforward_ledger
 from nn.network import build
 from nn.record import feedforward_block
-from nn.synapse import STATES, SynapseDevice, Synapses, branch_of_move, compile_device
+from nn.synapse import STATES, SynapseDevice, Synapses, branch_of_move, compile_device, disturb_of
 from spicebridge.errors import SpicebridgeError
-from spicebridge.table import TableError
+from spicebridge.table import LookupTable, TableError
 from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
 
 
@@ -141,3 +141,30 @@ def test_a_table_whose_longest_pulse_does_not_saturate_is_refused() -> None:
     short = write_table(last=2e-9)
     with pytest.raises(TableError, match="longer t_max"):
         compile_device(short, read_table(), v_write=0.5, step=50e-12, v_read=0.2, t_read=1e-9, zero="auto")
+
+
+def sequence_table(further: float) -> LookupTable:
+    """``read_table`` with a first read that flips nothing and ``further`` a read from then on."""
+    table = read_table()
+    reads = np.array([1.0, 2.0, 4.0, 16.0, 64.0])
+    p = np.broadcast_to(-np.expm1((reads - 1) * np.log1p(-further)), (4, 3, 3, 3, 2, 5)).copy()
+    p[:, 1] = 0.0
+    axes = ("state", "activation", "v_read", "t_read", "t_gap", "n_reads")
+    data = table.data.assign_coords(
+        t_gap=("t_gap", [0.3e-9, 1e-9], {"units": "s"}), n_reads=("n_reads", reads)
+    )
+    data["p_disturb_sequence"] = (axes, p, {"units": "1", "scale": "log(-log)"})
+    return LookupTable(data=data, name=table.name, lineage=table.lineage, origin={})
+
+
+@pytest.mark.parametrize("further", [1e-12, 1e-6, 0.3])
+def test_the_disturb_of_a_pass_and_of_each_further_read_come_from_the_sequence(further: float) -> None:
+    found = disturb_of(sequence_table(further), v_read=0.1, t_read=1e-9, t_gap=0.3e-9, planes=4)
+    assert found is not None
+    assert found.first_pass == pytest.approx(1 - (1 - further) ** 3, rel=1e-3, abs=0)
+    assert found.further_read == pytest.approx(further, rel=1e-3, abs=0)
+    assert found.per_pass == pytest.approx(4 * further, rel=1e-3, abs=0)
+
+
+def test_a_table_of_before_has_no_disturb_of_sequences() -> None:
+    assert disturb_of(read_table(), v_read=0.1, t_read=1e-9, t_gap=0.3e-9, planes=4) is None

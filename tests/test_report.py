@@ -148,6 +148,27 @@ def test_the_read_disturb_stands_under_feed_forward() -> None:
     assert "destructive" not in page
 
 
+@pytest.mark.parametrize(("per_pass", "destructive"), [(9e-10, False), (1.8e-4, True)])
+def test_reads_in_sequence_that_flip_more_than_the_limit_are_called_destructive(
+    per_pass: float, destructive: bool
+) -> None:
+    record = make_record()
+    record["device"] |= {
+        "read_disturb": 1.3e-13,  # one read alone: as a record of before has it, and far below any limit
+        "disturb": {
+            "reads": 4, "t_gap": 0.3e-9, "period": 1.3e-9, "first_pass": per_pass, "further_read": 1e-12,
+            "per_pass": per_pass, "limit": 1e-9,
+        },
+    }  # fmt: skip
+    text, page = text_report(record), make_page(record)
+    (row,) = (each for each in text.splitlines() if "read disturb" in each)
+    assert f"{per_pass:.1e} (4 reads, one each 1.3 ns)" in row
+    assert ("destructive" in row) == destructive
+    assert ("The read is destructive" in text) == destructive
+    assert ("The read is destructive" in page) == destructive
+    assert "1.3e-13" not in text
+
+
 @pytest.mark.parametrize("unknown", [{}, {"read_disturb": None}])
 def test_an_unknown_read_disturb_is_not_shown(unknown: dict[str, None]) -> None:
     record = make_record()

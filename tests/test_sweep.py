@@ -399,8 +399,11 @@ def test_a_definition_that_makes_no_sense_is_refused_plainly(tmp_path: Path, tex
             GOOD.replace("v_read", "v_raed"),
             r"mine sweep: unknown: v_raed; missing: v_read\. It takes v_",
         ),
-        (GOOD + "v_raed = [0.2]\n", r"mine sweep: unknown: v_raed\. It takes v_read, t_read\.$"),
-        (GOOD.replace("v_read = [0.2]\n", ""), r"mine sweep: missing: v_read\. It takes v_read, t_read\.$"),
+        (GOOD + "v_raed = [0.2]\n", r"mine sweep: unknown: v_raed\. It takes v_read, t_read, t_gap\.$"),
+        (
+            GOOD.replace("v_read = [0.2]\n", ""),
+            r"mine sweep: missing: v_read\. It takes v_read, t_read, t_gap\.$",
+        ),
         (
             GOOD + "[cell]\nmtj = 'mtj_z'\n",
             r"no devices/mtj_z\.lib in netlists\. Known there: mtj_a, mtj_array, mtj_b",

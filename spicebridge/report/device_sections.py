@@ -203,7 +203,15 @@ def reading(record: Record, tables: Sequence[LookupTable]) -> Html | None:
 
 def _disturb(found: LookupTable, device: Record) -> str:
     """How likely such a read is to flip an MTJ: the record's figure, else the table's worst."""
-    worst = device.get("read_disturb")
+    sequence, worst = device.get("disturb"), device.get("read_disturb")
+    if sequence:
+        return (
+            f" The {sequence['reads']} reads of a pass, one each {setting(sequence['period'], 's')} and each "
+            "from the state the last one left, flip an MTJ of a cell with a probability of at most "
+            f"{chance(sequence['first_pass'])}, and each further read of a long sequence, that before an "
+            f"update too, with {chance(sequence['further_read'])} (Fokker-Planck); what reads do to cells "
+            "that share their lines is left out."
+        )
     if worst is None and "p_disturb" not in found.quantities:
         return ""
     if worst is None:

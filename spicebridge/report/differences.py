@@ -97,8 +97,17 @@ def _single_cells(update: Record | None) -> str:
 
 
 def _destructive(device: Record) -> Iterator[str]:
-    disturb = device.get("read_disturb")
-    if disturb is not None and disturb > DESTRUCTIVE:
+    disturb, sequence = device.get("read_disturb"), device.get("disturb")
+    if sequence:
+        if sequence["per_pass"] > sequence["limit"]:
+            yield (
+                f"The read is destructive: the {sequence['reads']} reads of one pass, one each "
+                f"{setting(sequence['period'], 's')}, flip an MTJ of a cell with a probability of up to "
+                f"{chance(sequence['per_pass'])}, where at most {chance(sequence['limit'])} is asked for. "
+                "The networks are trained and tested as if reads changed nothing: their accuracy does not "
+                "show it."
+            )
+    elif disturb is not None and disturb > DESTRUCTIVE:
         yield (
             "The read is destructive: at this operating point one read flips an MTJ with a probability of up "
             f"to {chance(disturb)}. The networks are trained and tested as if reads changed nothing: their "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MISSING = "not run"
@@ -45,6 +45,18 @@ def minus(number: str) -> str:
 def chance(value: float) -> str:
     """A small probability: ``2.0e-12``."""
     return f"{value:.1e}"
+
+
+def disturb_rows(device: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """What a record's device has on read disturb, as labels and figures; older records have the one."""
+    alone, sequence = (device or {}).get("read_disturb"), (device or {}).get("disturb")
+    if sequence:
+        period = setting(sequence["period"], "s")
+        reads = f"{sequence['reads']} reads, one each {period}"
+        mark = "" if sequence["per_pass"] <= sequence["limit"] else ", destructive"
+        yield "read disturb, a cell and pass, at most", f"{chance(sequence['per_pass'])} ({reads}){mark}"
+    elif alone is not None:
+        yield "read disturb, at most", f"{chance(alone)} per read"
 
 
 def tops(value: float | None) -> str:

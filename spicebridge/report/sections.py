@@ -10,9 +10,9 @@ from spicebridge.report.drawing import Plot
 from spicebridge.report.markup import Html, join, table, tag
 from spicebridge.report.paper import DATA_NAMES
 from spicebridge.report.quantity import (
-    chance,
     claimed,
     count,
+    disturb_rows,
     listed,
     minus,
     percent,
@@ -111,9 +111,7 @@ def _feedforward_card(said: Record) -> Html:
             with_periphery="with cited periphery",
         ),
     ]
-    disturb = (said["operating_point"] or {}).get("read_disturb")
-    if disturb is not None:
-        rows.append(("read disturb, at most", f"{chance(disturb)} per read"))
+    rows += disturb_rows(said["operating_point"])
     return card("Feed-forward, array", tops(block["tops_per_watt"]), beside, rows)
 
 

@@ -9,9 +9,9 @@ from spicebridge.report.lines import closing, columns, title
 from spicebridge.report.paper import DATA_NAMES
 from spicebridge.report.quantity import (
     MISSING,
-    chance,
     claimed,
     count,
+    disturb_rows,
     listed,
     percent,
     si,
@@ -86,9 +86,8 @@ def _feedforward(said: Mapping[str, Any]) -> Iterator[Row]:
     ):
         if block[key]:
             yield label, tops(block[key]["tops_per_watt"]), ""
-    disturb = (said["operating_point"] or {}).get("read_disturb")
-    if disturb is not None:
-        yield "  read disturb, at most", f"{chance(disturb)} per read", ""
+    for label, figure in disturb_rows(said["operating_point"]):
+        yield f"  {label}", figure, ""
 
 
 def _update(said: Mapping[str, Any]) -> Iterator[Row]:

@@ -22,6 +22,7 @@ from spicebridge.deck import Deck, DeckError, kept_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_deck
 from spicebridge.project import results_folder
+from spicebridge.randomness import seeded
 from spicebridge.sweep import Engine, Outcome, Runs, Unit
 from spicebridge.table import LookupTable
 
@@ -92,7 +93,10 @@ class Units(Sequence[Unit]):
         self._shape = definition.shape
         self._inner_points = math.prod(self._shape[at] for at in self._inner)
         self._batches = math.ceil(self._inner_points / batch)
-        numbers = [(at, axis) for at, axis in enumerate(self._axes) if axis.library is None]
+        numbers = [
+            (at, axis) for at, axis in enumerate(self._axes) if axis.library is None and axis.option is None
+        ]
+        self._seeds = next((at for at, axis in enumerate(self._axes) if axis.option), None)
         self._swept = [(axis.name, at, axis.values) for at, axis in numbers]
         self._libraries = [at for at in self._outer if self._axes[at].library is not None]
         self._templates = [deck.template([name for name, *_ in self._swept]) for deck in definition.decks]
@@ -122,7 +126,10 @@ class Units(Sequence[Unit]):
 
     def deck(self, point: Index) -> Deck:
         """The deck of one point."""
-        return self._templates[self._deck_number(point)].deck(self._values(point))
+        deck = self._templates[self._deck_number(point)].deck(self._values(point))
+        if self._seeds is None:
+            return deck
+        return seeded(deck, float(self._axes[self._seeds].values[point[self._seeds]]))
 
     def points(self, position: int) -> list[Index]:
         """The points of one unit."""
@@ -278,7 +285,13 @@ def _axis_lineage(axis: Axis) -> dict[str, Any]:
     """The axis in a few words; its values are the table's own."""
     if axis.library is not None:
         return {"library": Path(axis.library).name, "sections": list(axis.values)}
-    return {"unit": axis.unit, "first": axis.values[0], "last": axis.values[-1], "points": len(axis.values)}
+    option = {"option": axis.option} if axis.option else {}
+    return option | {
+        "unit": axis.unit,
+        "first": axis.values[0],
+        "last": axis.values[-1],
+        "points": len(axis.values),
+    }
 
 
 def _at(definition: NetlistDefinition, point: Index) -> dict[str, float | str]:
@@ -303,6 +316,7 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
                 long_name=table.data[name].attrs["long_name"],
                 scale=table.data[name].attrs.get("scale", "linear"),
                 library=lineage["axes"][name].get("library"),
+                option=lineage["axes"][name].get("option"),
                 labels={"yes": True, "no": False}.get(table.data[name].attrs.get("labels", "")),
             )
             for name in table.data[table.quantities[0]].dims

@@ -5,24 +5,27 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from characterization.values import DefinitionError, axis, is_number, number
-from spicebridge.batch_lines import random_line
 from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import TRUSTED, outside, real_path
+from spicebridge.randomness import LARGEST_SEED, drawing_line, noise_line, seed_of, without_seed
 from spicebridge.settings import did_you_mean
+from spicebridge.startup import check_compat, refuse_startup, startup_for
 from spicebridge.table import SCALES
 
 MOST_POINTS_OF_TABLE = 10_000_000
 MOST_DECKS = 100  # base decks, one for each combination of library sections; all are held in memory
 MOST_BATCHED = 10_000
-_KEYS = ("deck", "about", "files", "axes", "parameters", "measures", "batch", "time_limit")
+_KEYS = ("deck", "about", "files", "compat", "axes", "parameters", "measures", "batch", "time_limit")
 _AXIS_KEYS = ("unit", "start", "stop", "points", "spacing", "values", "long_name", "scale", "labels")
+_SEED_KEYS = ("option", "unit", "start", "stop", "points", "values", "long_name")
+_SPAN = ("start", "stop", "points")
 _LIBRARY_KEYS = ("library", "values", "long_name")
 _MEASURE_KEYS = ("unit", "long_name", "scale")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -43,6 +46,7 @@ class Axis:
         library: the library, as the TOML file names it, whose section is chosen; None for numbers.
         labels: whether its numbers are labels, never interpolated; None to go by their name, as
             ``spicebridge.table.is_labels`` does.
+        option: ``seed`` where its values are ngspice's seed and no parameter's.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Axis:
     scale: str = "linear"
     library: str | None = None
     labels: bool | None = None
+    option: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class NetlistDefinition:
         netlists: digests of the files that the decks were read from, by their names in the TOML file.
         batch: points that share a deck.
         time_limit: seconds that a deck may take; None for the engine's.
+        notes: what people should know of how it was read.
     """
 
     name: str
@@ -90,6 +96,7 @@ class NetlistDefinition:
     netlists: Mapping[str, str]
     batch: int = 1
     time_limit: float | None = None
+    notes: tuple[str, ...] = ()
 
     procedure = "netlist"
 
@@ -139,7 +146,12 @@ class _Reader:
         batch, limit = self.content.get("batch", 1), self.content.get("time_limit")
         if not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MOST_BATCHED:
             raise DefinitionError(f"batch = {batch!r} should be a whole number, 1 to {MOST_BATCHED}.")
-        decks, files = self.decks(axes)
+        if batch > 1 and (seeds := [each.name for each in axes if each.option]):
+            raise DefinitionError(
+                f"batch = {batch} does not suit axes.{seeds[0]}: the copies would share one "
+                "seed. Leave batch out."
+            )
+        decks, files, notes = self.decks(axes)
         for deck in decks:
             _check_deck(deck, axes, measures, parameters)
         return NetlistDefinition(
@@ -152,22 +164,31 @@ class _Reader:
             netlists={name: netlist_digest(file) for name, file in sorted(files.items())},
             batch=batch,
             time_limit=None if limit is None else number("time_limit", limit),
+            notes=tuple(notes),
         )
 
-    def decks(self, axes: Sequence[Axis]) -> tuple[list[Deck], dict[str, Path]]:
-        """The base decks, and the files they were read from by their names in the TOML file."""
+    def decks(self, axes: Sequence[Axis]) -> tuple[list[Deck], dict[str, Path], list[str]]:
+        """The base decks, the files they were read from by their names in the TOML file, and notes."""
         named = self.named_files(axes)
         netlist = self.beside("deck", self.content["deck"])
         called = {self.content["deck"]: netlist, **named}
         permission = TRUSTED if self.trust else outside([netlist, *named.values()])
         sources = [file for file in named.values() if file.suffix == ".va"]
+        compat = check_compat(self.content["compat"]) if "compat" in self.content else None
         decks: list[Deck] = []
         files: dict[str, Path] = {}
+        notes: list[str] = []
         for sections in self.choices(netlist, [each for each in axes if each.library is not None]):
-            read = read_netlist(netlist, permission=permission, models=sources, sections=sections)
-            decks.append(Deck(read.deck.text, read.deck.models, self.path.stem))
+            read = read_netlist(
+                netlist, permission=permission, models=sources, sections=sections, compat=compat or ""
+            )
+            own = replace(read.deck, name=self.path.stem)
+            decks.append(without_seed(own) if any(each.option for each in axes) else own)
             files.update((_name_of(file, called), file) for file in read.files)
-        return decks, files
+        if (startup := startup_for(netlist.parent)) is not None:
+            remedy = f'Add this to {self.path.name}: compat = "MODE"'
+            notes = refuse_startup(startup, compat=compat, lines=decks[0].top_level, remedy=remedy)
+        return decks, files, notes
 
     def named_files(self, axes: Sequence[Axis]) -> dict[str, Path]:
         """The files and folders that the deck may read, by their names in the TOML file."""
@@ -235,6 +256,8 @@ def _axis(name: str, given: Mapping[str, Any]) -> Axis:
             long_name=_text(f"{key}.long_name", given.get("long_name", name)),
             library=_text(f"{key}.library", given["library"]),
         )
+    if "option" in given:
+        return _seed_axis(name, given)
     listed = "values" in given
     _check_keys(key, given, _AXIS_KEYS, required=("unit", *(() if listed else ("start", "stop", "points"))))
     if listed and (spaced := [each for each in ("start", "stop", "points", "spacing") if each in given]):
@@ -260,6 +283,27 @@ def _axis(name: str, given: Mapping[str, Any]) -> Axis:
         scale=scale,
         labels=labels,
     )
+
+
+def _seed_axis(name: str, given: Mapping[str, Any]) -> Axis:
+    """An axis of ngspice's own seeds."""
+    key = f"axes.{name}"
+    _check_keys(key, given, _SEED_KEYS, required=())
+    if given["option"] != "seed":
+        raise DefinitionError(
+            f'{key}.option = {given["option"]!r} should be "seed"; no other can be an axis.'
+        )
+    try:
+        values = axis(
+            key, given["values"] if "values" in given else {k: given[k] for k in _SPAN if k in given}
+        )
+    except SpicebridgeError as error:
+        raise DefinitionError(str(error)) from error
+    if any(value != int(value) or not 1 <= value <= LARGEST_SEED for value in values):
+        raise DefinitionError(f"{key}: seeds are whole numbers, 1 to {LARGEST_SEED}.")
+    long_name = _text(f"{key}.long_name", given.get("long_name", "seed of ngspice's random numbers"))
+    unit = _text(f"{key}.unit", given.get("unit", "1"))
+    return Axis(name, values, unit=unit, long_name=long_name, labels=True, option="seed")
 
 
 def _library_sections(key: str, given: object) -> tuple[str, ...]:
@@ -353,18 +397,14 @@ def _check_deck(
             raise DefinitionError(
                 f"deck: ngspice takes 27 for the temperature in {line!r}; put the parameter in braces."
             )
-    if random := random_line(deck):
-        raise DefinitionError(
-            f"deck: {random!r} draws random numbers, and nothing seeds those of ngspice, so no value could "
-            "be made again. A Verilog-A model with a seed as parameter can be swept over that."
-        )
+    _check_draws(deck, axes, parameters)
     kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
     if len(kinds) > 1:
         raise DefinitionError(
             f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "
             "deck. Make a deck, and a TOML file, for each."
         )
-    swept = [each.name for each in axes if each.library is None]
+    swept = [each.name for each in axes if each.library is None and each.option is None]
     known = deck.parameters
     for key, names in (("axes", swept), ("parameters", parameters)):
         for name in names:
@@ -375,7 +415,7 @@ def _check_deck(
                     f" It has: {', '.join(known) or 'none'}."
                 )
     for each in axes:
-        if each.library is not None and each.name.lower() in known:
+        if (each.library or each.option) and each.name.lower() in known:
             raise DefinitionError(f"axes.{each.name}: the deck has a .param of that name; choose another.")
     lowered = [name.lower() for name in (*swept, *parameters)]
     if both := [name for name in (*swept, *parameters) if lowered.count(name.lower()) > 1]:
@@ -387,6 +427,29 @@ def _check_deck(
                 f"{did_you_mean(measure.name.lower(), deck.measures)}"
                 f" It has: {', '.join(deck.measures) or 'none'}."
             )
+
+
+def _check_draws(deck: Deck, axes: Sequence[Axis], parameters: Mapping[str, float]) -> None:
+    """Refuse random numbers that could not be drawn again."""
+    if noise := noise_line(deck):
+        raise DefinitionError(
+            f"deck: {noise!r} draws random numbers that ngspice does not repeat, not even with a seed. A "
+            "Verilog-A model with a seed as parameter can be swept over that."
+        )
+    seeds = [each for each in axes if each.option == "seed"]
+    if len(seeds) > 1:
+        raise DefinitionError(f"axes.{seeds[1].name}: a deck has one seed, and axes.{seeds[0].name} is it.")
+    values = {
+        each.name.lower(): [float(value) for value in each.values] for each in axes if each.library is None
+    }
+    values |= {name.lower(): [value] for name, value in parameters.items()}
+    random = drawing_line(deck, values)
+    if random and not seeds and seed_of(deck) is None:
+        raise DefinitionError(
+            f"deck: {random!r} draws random numbers, and nothing seeds those of ngspice, so no value could "
+            "be made again. Write .options seed=1 into the deck, or sweep the seed: [axes.seed] with "
+            'option = "seed" and values = [1, 2, 3].'
+        )
 
 
 def _overridden(content: Mapping[str, Any], overrides: Mapping[str, Any], file: str) -> dict[str, Any]:

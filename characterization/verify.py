@@ -23,6 +23,7 @@ from characterization.narrowed import Again, Part, Point, narrowed_parts, place
 from characterization.netlist_definition import NetlistDefinition
 from characterization.run import definition_of
 from spicebridge.bare import BareEngine
+from spicebridge.deck import kept_command
 from spicebridge.lineage import changed_netlists
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Progress
@@ -317,7 +318,7 @@ def _entry_text(entry: Entry) -> str:
 def _failure_text(deck: Path, why: str) -> str:
     log = deck.with_suffix(".log")
     said = f"   Log: {log}" if log.is_file() else ""
-    return f"Failed now: {why}\n  Replay: ngspice -b {deck}{said}"
+    return f"Failed now: {why}\n  Replay: {kept_command(deck)}{said}"
 
 
 def _largest(values: NDArray[Any]) -> float:

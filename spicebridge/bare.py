@@ -261,7 +261,7 @@ class _Programs:
             SimulationError: it failed, left out something of the deck, or ran past the time limit.
         """
         environment = {**os.environ, "NGSPICE_MEAS_PRECISION": "12", "OMP_NUM_THREADS": "1"}
-        command = [self.program, "-b", *options, str(kept.absolute())]
+        command = [self.program, *deck.program_options, "-b", *options, str(kept.absolute())]
         with tempfile.TemporaryDirectory(prefix="spicebridge-") as folder:
             return self._said(deck, kept, command, environment, folder)
 
@@ -326,7 +326,7 @@ def _error(deck: Deck, kept: Path, reason: str, log: str) -> SimulationError:
     return kind(
         f"the bare ngspice program failed on {where}: {reason}.\n"
         + "".join(f"  {line}\n" for line in lines[:_FIRST_WORDS])
-        + f"  {kept_text(kept)}",
+        + f"  {kept_text(kept, deck)}",
         deck=deck,
         log=log,
         reason=told_reason(lines) or next(filter(_NOT_DONE.search, lines), reason),

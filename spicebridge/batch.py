@@ -68,7 +68,9 @@ def batched(deck: Deck, points: Sequence[Mapping[str, float | str]]) -> Deck:
     lines += [f".save {' '.join(read)}" for copy in copies if (read := copy.read())]
     lines += [*parts.kind("operating point"), *parts.kind("analysis")]
     lines += [line for copy in copies for line in copy.measures()]
-    return Deck(text="\n".join(lines), models=deck.models, name=f"{deck.name} x {len(points)}")
+    return Deck(
+        text="\n".join(lines), models=deck.models, name=f"{deck.name} x {len(points)}", compat=deck.compat
+    )
 
 
 def unbatched_measures(

@@ -139,6 +139,7 @@ def list_(as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Override a .param; repeatable.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write the waveforms as PNG, SVG or PDF.")
 @click.option("--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b.")
+@click.option("--compat", metavar="MODE", help="As ngspice's ngbehavior: hsa, ltpsa ...; none for none.")
 @click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
 def simulate(
@@ -146,6 +147,7 @@ def simulate(
     settings: tuple[str, ...],
     plot: Path | None,
     export: Path | None,
+    compat: str | None,
     trust: bool,
     as_json: bool,
 ) -> None:
@@ -156,12 +158,21 @@ def simulate(
     from spicebridge.deck import read_deck
     from spicebridge.files import write_text
     from spicebridge.permission import TRUSTED, outside
+    from spicebridge.project import netlists_folder
     from spicebridge.show import measures_text
+    from spicebridge.startup import check_compat, refuse_startup, startup_for
     from spicebridge.workers import simulate as run
 
     check_plot(plot)
     permission = TRUSTED if trust else outside([deck.parent])
-    chosen = read_deck(deck, permission=permission).with_parameters(**pairs(settings))
+    mode = None if compat is None else check_compat(compat)
+    read = read_deck(deck, permission=permission, compat=mode or "")
+    startup = startup_for(deck.parent)
+    if startup is not None and netlists_folder() not in deck.resolve().parents:
+        remedy = "Add this to the command: --compat MODE"
+        for note in refuse_startup(startup, compat=mode, lines=read.top_level, remedy=remedy):
+            click.echo(f"Note: {note}", err=True)
+    chosen = read.with_parameters(**pairs(settings))
     recorded = run(chosen)
     if export is not None:
         write_text(export, chosen.replayable())
@@ -261,6 +272,8 @@ def characterize(
     version = cluster_engine(executor) if executor else ngspice_version()
     holes = 0
     for definition in definitions:
+        for note in getattr(definition, "notes", ()):
+            click.echo(f"Note: {note}", err=True)
         counted: Counter[str] = Counter()
         with sweep_bar(definition.name) as show:
             engine = Engine(

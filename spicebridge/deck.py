@@ -46,6 +46,7 @@ _NEXT_PARAMETER = re.compile(r"\s*,?\s*(?:$|[A-Za-z_]\w*\s*(?:\([^)]*\)\s*)?=)")
 _MEASURE = re.compile(
     r"^\.?meas(?:ure)?\s+(?:tran|ac|dc|op|sp|noise|tf)\s+([A-Za-z_]\w*)(?:\s|$)", re.IGNORECASE
 )
+_COMPAT = "* run with ngspice -n -b -D ngbehavior="  # a kept deck's line, by which its mode is known
 _OPEN = "\0"  # stands in no line: ngspice would end there
 _NUMBER = re.compile(
     r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(t|g|meg|k|m|u|n|p|f|a)?[a-z]*$", re.IGNORECASE
@@ -68,23 +69,39 @@ class Deck:
         text: canonical lines: no title, no comments, no continuation, includes written in.
         models: the compiled Verilog-A models that the text uses.
         name: what to call it in messages; not part of its identity.
+        compat: ngspice's compatibility mode, as ``set ngbehavior=`` takes it; empty for none.
     """
 
     text: str
     models: tuple[CompiledModel, ...] = ()
     name: str = field(default="deck", compare=False)
+    compat: str = ""
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical text and of the models' sources."""
-        content = "\n".join([self.text, *sorted(f"{each.module} {each.digest}" for each in self.models)])
+        """SHA-256 of the canonical text, the models' sources, and a compatibility mode if there is one."""
+        models = sorted(f"{each.module} {each.digest}" for each in self.models)
+        compat = [f"compat {self.compat}"] if self.compat else []
+        content = "\n".join([self.text, *models, *compat])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def replayable(self) -> str:
         """The deck as a file that bare ``ngspice -b`` runs on this machine."""
         control = [".control", "set num_threads=1", "set no_mem_check"]
         control += [f"pre_osdi {model.library}" for model in self.models]
-        return "\n".join([f"* {self.name} {self.digest}", *control, ".endc", self.text, ".end", ""])
+        compat = [f"{_COMPAT}{self.compat}"] if self.compat else []
+        head = [f"* {self.name} {self.digest}", *compat, *control, ".endc"]
+        return "\n".join([*head, self.text, ".end", ""])
+
+    def replay_command(self, path: Path) -> str:
+        """The command by which the bare program runs the deck kept at ``path`` as it was run here."""
+        options = " ".join([*self.program_options, "-b"]) if self.compat else "-b"
+        return f"ngspice {options} {path}"
+
+    @property
+    def program_options(self) -> tuple[str, ...]:
+        """What the bare program needs beside ``-b``: no start-up file of the user's, and the deck's mode."""
+        return ("-n", "-D", f"ngbehavior={self.compat}") if self.compat else ("-n",)
 
     def keep(self, folder: Path) -> Path:
         """Write the replayable deck into ``folder`` and return its path."""
@@ -154,7 +171,9 @@ class Deck:
             cut, opened = _opened(line, wanted, self.name)
             parts.append(cut)
             slots += opened
-        return DeckTemplate(tuple("\n".join(parts).split(_OPEN)), tuple(slots), self.models, self.name)
+        return DeckTemplate(
+            tuple("\n".join(parts).split(_OPEN)), tuple(slots), self.models, self.name, self.compat
+        )
 
 
 @dataclass(frozen=True)
@@ -166,12 +185,14 @@ class DeckTemplate:
         slots: the lower-case name of the parameter of each place, one fewer than pieces.
         models: as the deck's.
         name: as the deck's.
+        compat: as the deck's.
     """
 
     pieces: tuple[str, ...]
     slots: tuple[str, ...]
     models: tuple[CompiledModel, ...]
     name: str
+    compat: str = ""
 
     def deck(self, values: Mapping[str, float | str]) -> Deck:
         """The deck with these values, which are one for each name that the template was made for.
@@ -183,7 +204,7 @@ class DeckTemplate:
         parts = [self.pieces[0]]
         for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
             parts += (written[slot], piece)
-        return Deck("".join(parts), self.models, self.name)
+        return Deck("".join(parts), self.models, self.name, self.compat)
 
     def _written(self, name: str, value: float | str) -> str:
         if isinstance(value, str) and lines_of(value) != [value]:
@@ -238,7 +259,7 @@ class Netlist:
     files: tuple[Path, ...]
 
 
-def read_deck(path: Path, *, permission: Permission = OURS) -> Deck:
+def read_deck(path: Path, *, permission: Permission = OURS, compat: str = "") -> Deck:
     """The deck in a netlist file. As in ngspice, the file's first line is its title.
 
     Includes and library sections are written in; ``pre_osdi NAME.osdi`` lines in a ``.control`` block name
@@ -249,7 +270,7 @@ def read_deck(path: Path, *, permission: Permission = OURS) -> Deck:
             few or too many nodes.
         RefusedError: a line or a file that is not permitted.
     """
-    return read_netlist(path, permission=permission).deck
+    return read_netlist(path, permission=permission, compat=compat).deck
 
 
 def read_netlist(
@@ -258,6 +279,7 @@ def read_netlist(
     permission: Permission = OURS,
     models: Sequence[Path] = (),
     sections: Mapping[tuple[Path, str], str] | None = None,
+    compat: str = "",
 ) -> Netlist:
     """The deck in a netlist file, with the files that went into it.
 
@@ -267,12 +289,13 @@ def read_netlist(
         models: Verilog-A sources to compile and load beside those that the netlist names.
         sections: by library file, links resolved, and section in lower case as a ``.lib`` line of the netlist
             itself names them: the section to take instead.
+        compat: ngspice's compatibility mode for the deck; empty for none.
 
     Raises:
         DeckError, RefusedError: as ``read_deck``.
     """
-    reading = _Reading(path.stem, permission, path.parent, {} if sections is None else sections)
-    lines = _lines_without_title(path)
+    reading = _Reading(path.stem, permission, path.parent, {} if sections is None else sections, compat)
+    lines = _lines_without_title(path, dollars="ps" not in compat)
     reading.files.append(real_path(path))
     _expand(lines, path.parent, reading)
     reading.sources += models
@@ -310,10 +333,23 @@ def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
         raise DeckError(
             f"{path} is no deck that was kept whole, or a model of it is gone: {error}."
         ) from error
-    deck = Deck("\n".join(lines[end + 1 : -1]), models, name)
+    deck = Deck("\n".join(lines[end + 1 : -1]), models, name, _mode_of(lines[:end]))
     if deck.digest != digest:
         raise DeckError(f"{path} was changed after it was kept: its digest is {deck.digest[:12]}.")
     return deck
+
+
+def kept_command(path: Path) -> str:
+    """The command by which the bare program runs a deck that ``Deck.keep`` wrote."""
+    try:
+        lines = lines_of(_read(path, None))
+    except DeckError:
+        return f"ngspice -b {path}"
+    return Deck("\n".join(lines), compat=_mode_of(lines)).replay_command(path)
+
+
+def _mode_of(lines: Sequence[str]) -> str:
+    return next((line.removeprefix(_COMPAT) for line in lines if line.startswith(_COMPAT)), "")
 
 
 def _kept_model(library: Path) -> CompiledModel:
@@ -325,8 +361,8 @@ def _kept_model(library: Path) -> CompiledModel:
     return CompiledModel(record["module"], record["digest"], library, tuple(record["terminals"]), parameters)
 
 
-def _lines_without_title(path: Path) -> list[Line]:
-    return logical_lines("\n" + _read(path, None).partition("\n")[2], path.name)
+def _lines_without_title(path: Path, *, dollars: bool = True) -> list[Line]:
+    return logical_lines("\n" + _read(path, None).partition("\n")[2], path.name, dollars=dollars)
 
 
 @dataclass
@@ -338,6 +374,7 @@ class _Reading:
         permission: what the deck may do.
         folder: the netlist's.
         sections: sections to take instead of those that the netlist's own ``.lib`` lines name.
+        compat: ngspice's compatibility mode.
         lines: canonical lines.
         sources: Verilog-A sources.
         files: netlist files, links resolved.
@@ -347,6 +384,7 @@ class _Reading:
     permission: Permission
     folder: Path
     sections: Mapping[tuple[Path, str], str] = field(default_factory=dict)
+    compat: str = ""
     lines: list[Line] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -365,14 +403,29 @@ def _made(reading: _Reading) -> Netlist:
     _refuse_namesakes(sources, models, reading.name)
     # A title is no part of the circuit; the simulator puts the digest in its place.
     kept = [line for line in reading.lines if not line.is_apart]
+    _refuse_mode(reading)
     if reading.permission.confined:
         modules = {model.module.lower() for model in models}
         for line in kept:
             refuse_line(line, modules)
     canonical = [line.text for line in kept]
     _check_terminals(canonical, models, reading.name)
-    deck = Deck(text="\n".join(canonical), models=models, name=reading.name)
+    deck = Deck(text="\n".join(canonical), models=models, name=reading.name, compat=reading.compat)
     return Netlist(deck, tuple(dict.fromkeys((*reading.files, *included))))
+
+
+def _refuse_mode(reading: _Reading) -> None:
+    """Refuse a mode in which ngspice reads included files otherwise than the deck they are written into here.
+
+    Raises:
+        DeckError: it is one.
+    """
+    mode = reading.compat
+    if ("lt" in mode or "ps" in mode) and not mode.endswith("a") and len(set(reading.files)) > 1:
+        raise DeckError(
+            f"{reading.name}: in the mode {mode} ngspice translates included files and not the deck itself, "
+            f"and here they become one text. Choose {mode}a, which translates both."
+        )
 
 
 def _expand(
@@ -399,6 +452,8 @@ def _expand(
                 reading.sources.append(source)
         elif match := _INCLUDE.match(line.text):
             _include(line, (unquoted(match[1]), ""), folder, reading, within)
+        elif _is_whole_library(line, reading.compat):
+            _include(line, (unquoted(line.text.partition(" ")[2]), ""), folder, reading, within)
         elif library := _library(line):
             _include(line, library, folder, reading, within)
         else:
@@ -421,7 +476,9 @@ def _include(
         section = reading.sections.get((resolved, section), section)
     if (resolved, section) in within:
         raise DeckError(f"{path} includes itself, by way of {line.file}.")
-    included: Sequence[Line] = logical_lines(_read(path, line.file), path.name)
+    included: Sequence[Line] = logical_lines(
+        _read(path, line.file), path.name, dollars="ps" not in reading.compat
+    )
     reading.files.append(resolved)
     if section:
         included = _library_section(included, section, path)
@@ -436,6 +493,11 @@ def _refuse_namesake(line: Line, name: str, resolved: Path, folder: Path) -> Non
             f"{line.where}: there is one {name} beside {line.file} and another beside the deck, and which "
             "one ngspice takes depends on the folder it is started in. Give one of them another name."
         )
+
+
+def _is_whole_library(line: Line, compat: str) -> bool:
+    """Whether a line includes a file by ``.lib FILE``, as it does in the modes of LTspice and PSpice."""
+    return ("lt" in compat or "ps" in compat) and _SECTION.match(line.text) is not None
 
 
 def _library(line: Line) -> tuple[str, str] | None:

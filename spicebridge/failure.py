@@ -41,7 +41,7 @@ def keep_failure(error: SpicebridgeError) -> Failure:
         write_text(log, f"{error.log}\n")
     except SpicebridgeError as unkept:
         return Failure(f"{error}\n  {_UNKEPT} {unkept}", None, None, error.reason)
-    return Failure(f"{error}\n  {kept_text(deck)}", deck, log, error.reason)
+    return Failure(f"{error}\n  {kept_text(deck, error.deck)}", deck, log, error.reason)
 
 
 def unkept_failure(error: SpicebridgeError) -> Failure:
@@ -53,7 +53,7 @@ def keep_deck(deck: Deck) -> str:
     """Keep a deck that ran, but without all that was wanted, where failed ones are; where, in words."""
     kept = _folder() / f"{deck.digest[:12]}.cir"
     try:
-        return kept_text(kept if kept.is_file() else deck.keep(_folder()))
+        return kept_text(kept if kept.is_file() else deck.keep(_folder()), deck)
     except SpicebridgeError as unkept:
         return f"{_UNKEPT} {unkept}"
 
@@ -62,6 +62,6 @@ def _folder() -> Path:
     return results_folder() / "failed"
 
 
-def kept_text(deck: Path) -> str:
+def kept_text(path: Path, deck: Deck) -> str:
     """Where a deck is kept, and how it is run by itself."""
-    return f"Deck kept: {deck}   Replay: ngspice -b {deck}"
+    return f"Deck kept: {path}   Replay: {deck.replay_command(path)}"

@@ -51,8 +51,11 @@ def lines_of(text: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def logical_lines(text: str, file: str) -> list[Line]:
-    """The lines of a netlist's text; space within the commands of a ``.control`` block is left as it is."""
+def logical_lines(text: str, file: str, *, dollars: bool = True) -> list[Line]:
+    """The lines of a netlist's text; space within the commands of a ``.control`` block is left as it is.
+
+    ``dollars``: whether a $ begins a comment, which it does but in PSpice's mode.
+    """
     lines: list[Line] = []
     commands = False
     in_comment = False  # ngspice takes what continues a line that begins with ; for part of that comment
@@ -60,7 +63,7 @@ def logical_lines(text: str, file: str) -> list[Line]:
         if raw.startswith(";"):
             in_comment = True
             continue
-        stripped = _without_comment(raw, commands=commands)
+        stripped = _without_comment(raw, commands=commands, dollars=dollars)
         if not stripped:
             continue
         head = stripped.lstrip(_CONTROLS)
@@ -99,7 +102,7 @@ def unquoted(text: str) -> str:
     return text.strip().strip("\"'")
 
 
-def _without_comment(line: str, *, commands: bool) -> str:
+def _without_comment(line: str, *, commands: bool, dollars: bool) -> str:
     """The line up to its comment. As in ngspice, none begins in quotes, or right after them with ;."""
     if line.lstrip(_CONTROLS).startswith(("*", "#")):
         return ""
@@ -108,7 +111,8 @@ def _without_comment(line: str, *, commands: bool) -> str:
         if (quote := line[at]) in "\"'":
             at = _after_quoted(line, at + 1, quote)
             continue
-        if line.startswith("//", at) or (line[at] == "$" and _begins_comment(line, at, commands=commands)):
+        is_dollar = (dollars or commands) and line[at] == "$"
+        if line.startswith("//", at) or (is_dollar and _begins_comment(line, at, commands=commands)):
             return line[:at].rstrip(_BLANK)
         at += 1
         if line.startswith(";", at):

@@ -277,6 +277,8 @@ class NgspiceSimulator:
             )
         for model in deck.models:
             self._load_model(model)
+        if deck.compat:
+            self._command(f"set ngbehavior={deck.compat}")
         try:
             # A trusted deck's .control block runs as the deck is loaded; if it made a plot, that is the run.
             if self._load(f"{deck.digest}\n{deck.text}\n.end") and not (_controls(deck) and self._made(deck)):
@@ -291,6 +293,8 @@ class NgspiceSimulator:
             if not self.spent:
                 self._command("destroy all")
                 self._command("remcirc")
+                if deck.compat:
+                    self._command("unset ngbehavior")
                 if "cshunt" in deck.text.lower():  # an option that ngspice would keep for every later deck
                     self._command("unset cshunt_value")
 

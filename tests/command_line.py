@@ -111,7 +111,10 @@ def keep_sheet(results: Path) -> LookupTable:
         coords={"state": ["p", "ap"], "v": ("v", [0.4, 0.6], {"units": "V"})},
     )
     table = LookupTable(
-        data=data, name="sheet", lineage={"decks": ["ab", "cd"], "samples": 1125, "size": "quick"}, origin={}
+        data=data,
+        name="sheet",
+        lineage={"decks": {"ab": "sheet", "cd": "sheet"}, "samples": 1125, "size": "quick"},
+        origin={},
     )
     table.save(results / "tables" / "sheet.h5")
     return table

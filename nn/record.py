@@ -86,6 +86,7 @@ def describe_device(device: SynapseDevice) -> dict[str, Any]:
         "zero_state": device.zero_state,
         "read_disturb": device.read_disturb,
         "disturb": _describe_disturb(device),
+        "read_energy_exponents": dict(device.exponents),
         "saturation": device.saturation,
     }
 

@@ -8,7 +8,7 @@ AP>P and every move back to 0 writes P>AP; with the strong zero it is the other 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class SynapseDevice:
             where the table lacks it.
         read_source: the table that gave the read energies.
         disturb: what the reads in sequence do; None where the table lacks it.
+        exponents: of the mean read energy over the three weights and activations, in ``v_read`` and in
+            ``t_read``, between the table's entries about the point; None along an axis of one entry.
     """
 
     zero: str
@@ -96,6 +98,7 @@ class SynapseDevice:
     read_disturb: float | None
     read_source: Source
     disturb: ReadDisturb | None = None
+    exponents: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def zero_state(self) -> str:
@@ -194,7 +197,39 @@ def compile_device(
         disturb=None
         if read_gap is None
         else disturb_of(read, v_read=v_read, t_read=t_read, t_gap=read_gap, planes=planes),
+        exponents=read_exponents(read, v_read=v_read, t_read=t_read, zero=zero),
     )
+
+
+def read_exponents(read: LookupTable, *, v_read: float, t_read: float, zero: str) -> dict[str, float | None]:
+    """d ln E / d ln x of the mean read energy in x = ``v_read`` (V) and ``t_read`` (s), about the point.
+
+    E is the mean over the weights -1, 0 and 1 (``zero`` is ``weak`` or ``strong``) and the activations. The
+    slope is that between the table's entries on either side; at its edge, between the point and the next.
+    """
+
+    def mean(**at: float) -> float:
+        states = ("ap_p", ZEROS[zero], "p_ap")
+        energies = [
+            float(read.read("energy", state=state, activation=activation, **at))
+            for state in states
+            for activation in _activation_names(read)
+        ]
+        return float(np.mean(energies))
+
+    point = {"v_read": v_read, "t_read": t_read}
+    exponents: dict[str, float | None] = {}
+    for name, here in point.items():
+        entries = read.data[name].values
+        below, above = entries[entries < here], entries[entries > here]
+        low = float(below[-1]) if below.size else here
+        high = float(above[0]) if above.size else here
+        if low == high:
+            exponents[name] = None
+            continue
+        ratio = mean(**{**point, name: high}) / mean(**{**point, name: low})
+        exponents[name] = float(np.log(ratio) / np.log(high / low))
+    return exponents
 
 
 def _saturating(pulses: PulseSampler) -> PulseSampler:

@@ -6,11 +6,20 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from nn.feedforward import count_activations, count_planes, count_states, feedforward_ledger
 from nn.network import build
 from nn.record import feedforward_block
-from nn.synapse import STATES, SynapseDevice, Synapses, branch_of_move, compile_device, disturb_of
+from nn.synapse import (
+    STATES,
+    SynapseDevice,
+    Synapses,
+    branch_of_move,
+    compile_device,
+    disturb_of,
+    read_exponents,
+)
 from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable, TableError
 from tests.synthetic_tables import READ_ENERGY, near, read_table, write_table
@@ -168,3 +177,25 @@ def test_the_disturb_of_a_pass_and_of_each_further_read_come_from_the_sequence(f
 
 def test_a_table_of_before_has_no_disturb_of_sequences() -> None:
     assert disturb_of(read_table(), v_read=0.1, t_read=1e-9, t_gap=0.3e-9, planes=4) is None
+
+
+def test_the_energys_exponents_are_those_of_its_law() -> None:
+    """A read energy of v^1.5 t^0.6, inside the table and at its edges; no exponent along a single entry."""
+    v, t = np.array([0.1, 0.2, 0.3]), np.array([1e-9, 2e-9])
+    law = np.broadcast_to(v[:, None] ** 1.5 * t**0.6, (4, 3, 3, 2)).copy()
+    states, activations = list(STATES), ["-1", "0", "+1"]
+    data = xr.Dataset(
+        {"energy": (("state", "activation", "v_read", "t_read"), law, {"units": "J"})},
+        coords={
+            "state": states,
+            "activation": activations,
+            "v_read": ("v_read", v, {"units": "V"}),
+            "t_read": ("t_read", t, {"units": "s"}),
+        },
+    )
+    table = LookupTable(data=data, name="law", lineage={}, origin={})
+    for v_read in v:
+        found = read_exponents(table, v_read=v_read, t_read=1e-9, zero="weak")
+        assert found == {"v_read": pytest.approx(1.5), "t_read": pytest.approx(0.6)}
+    single = LookupTable(data=data.isel(t_read=[0]), name="law", lineage={}, origin={})
+    assert read_exponents(single, v_read=0.2, t_read=1e-9, zero="weak")["t_read"] is None

@@ -1,4 +1,4 @@
-"""Reads in sequence: transistor decks with thermal noise against Fokker-Planck, where flips can be counted."""
+"""Reads in sequence: transistor decks with thermal noise against Fokker-Planck, where flips can be seen."""
 
 from __future__ import annotations
 
@@ -68,8 +68,7 @@ def compare(decks: int, first_seed: int, **sequence: float) -> None:
     """Within three binomial errors, and the 10 % by which a read's edges may shift the law."""
     expected, flipped = law(**sequence), share_flipped(decks, first_seed, **sequence)  # type: ignore[arg-type]
     error = np.sqrt(expected * (1 - expected) / (decks * DEVICES))
-    print(sequence, expected, flipped, (flipped - expected) / error)
-    assert abs(flipped - expected) <= 3 * error + 0.1 * expected
+    assert abs(flipped - expected) <= 3 * error + 0.1 * expected, f"{flipped} for {expected} +- {error}"
 
 
 def test_four_reads_of_a_raised_voltage_flip_as_the_law_says() -> None:

@@ -134,9 +134,9 @@ def _reading(record: Record, feedforward: Record, paper: Paper) -> Iterator[str]
         per_mac = OPERATIONS_PER_MAC * 1e-12 / theirs
         yield (
             f"Operating point: a read is {setting(device['v_read'], 'V')} for "
-            f"{setting(device['t_read'], 's')}. Its energy rises about as the square of the voltage and in "
-            "proportion to the time, so the figure is as much this choice as the device. The paper's is not "
-            "known; its figure is "
+            f"{setting(device['t_read'], 's')}. "
+            + _exponents(device.get("read_energy_exponents") or {})
+            + "The figure is as much this choice as the device. The paper's is not known; its figure is "
             f"{si(per_mac, 'J')} per MAC, here {si(feedforward.get('energy_per_mac'), 'J')}."
         )
     if feedforward.get("mean_of_nine"):
@@ -145,6 +145,16 @@ def _reading(record: Record, feedforward: Record, paper: Paper) -> Iterator[str]
             "synapse at activation 0 draws almost nothing. The plain mean of the nine cases of weight and "
             f"activation gives {tops(feedforward['mean_of_nine'].get('tops_per_watt'))}."
         )
+
+
+def _exponents(exponents: Record) -> str:
+    """How the energy of a read goes with voltage and time here, where the record says."""
+    words = [
+        f"as its {what} to the power of {exponents[name]:.2f}"
+        for name, what in (("v_read", "voltage"), ("t_read", "time"))
+        if exponents.get(name) is not None
+    ]
+    return f"About that point of the table its energy rises {' and '.join(words)}. " if words else ""
 
 
 def _updating(record: Record, update: Record, paper: Paper) -> Iterator[str]:

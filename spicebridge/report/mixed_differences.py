@@ -19,8 +19,9 @@ def differences(record: Record) -> Iterator[str]:
     settings, device = record.get("settings", {}), record.get("device") or {}
     yield (
         "Reconstruction: the papers are known to us by their abstracts. The device is a compact model fitted "
-        "to published statistics of such cells, not to a chip's data; what is assumed says so under device "
-        "parameters."
+        "to a statistical model of such cells whose coefficients are those of third-party code, which names "
+        "the publication; neither its tables nor a chip's data were at hand. What is assumed says so under "
+        "device parameters."
     )
     yield from _data(record)
     yield from _experiment(settings)

@@ -29,6 +29,7 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import Failure, kept_text, unkept_failure
 from spicebridge.files import write_text
+from spicebridge.measured_vectors import unmeasured
 from spicebridge.netlist_text import lines_of
 from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED, told_reason
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms
@@ -225,6 +226,7 @@ def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
     if names := deck.measures:
         said.append(programs.run(deck, kept))
         measures = _measures(names, said[-1])
+        measures |= dict.fromkeys(unmeasured(deck, said[-1].splitlines()), float("nan"))
     return Waveforms(
         analysis=analysis,
         vectors=vectors,

@@ -27,12 +27,37 @@ _HARMLESS = re.compile(
 _IS_FATAL, _IS_ALTERED = re.compile(_FATAL, re.IGNORECASE), re.compile(ALTERED, re.IGNORECASE)
 
 
+def is_abort(line: str) -> bool:
+    """Whether ngspice says that it gave up a simulation."""
+    return re.search(ABORTED, line, re.IGNORECASE) is not None
+
+
 def is_complaint(line: str) -> bool:
     """Whether a line of ngspice's speaks of failure."""
     # What is altered is never harmless, not even in a warning.
     if _IS_ALTERED.search(line):
         return True
     return bool(_IS_FATAL.search(line)) and not _HARMLESS.match(line.strip())
+
+
+_MEASURING = re.compile(r"^\s*measurements for ", re.IGNORECASE)
+_ANALYSING = re.compile(r"^\s*doing analysis at", re.IGNORECASE)
+_OF_A_MEASURE = re.compile(r"^\s*\.meas\w* .* failed!$", re.IGNORECASE)
+_NO_VECTOR = re.compile(r"^error: no such vector as ", re.IGNORECASE)
+
+
+def of_measures(lines: Sequence[str]) -> list[bool]:
+    """Which lines tell the results of ``.meas`` lines, or why one has none: that costs this measure alone.
+
+    They follow their heading, up to the next analysis; of a vector that is missing, ngspice may speak before.
+    """
+    told, inside = [], False
+    for at, line in enumerate(lines):
+        inside = (inside or bool(_MEASURING.match(line))) and not _ANALYSING.match(line)
+        following = lines[at + 1] if at + 1 < len(lines) else ""
+        alone = _OF_A_MEASURE.match(line) or (_NO_VECTOR.match(line) and _OF_A_MEASURE.match(following))
+        told.append(inside or bool(alone))
+    return told
 
 
 def told_reason(lines: Sequence[str]) -> str:

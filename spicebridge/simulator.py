@@ -25,8 +25,9 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.held_models import misfit
 from spicebridge.lasting_commands import outlasts
+from spicebridge.measured_vectors import measured_vectors, unmeasured
 from spicebridge.ngspice_library import find_ngspice_library
-from spicebridge.ngspice_words import UNSOLVED, is_complaint, told_reason
+from spicebridge.ngspice_words import UNSOLVED, is_abort, is_complaint, of_measures, told_reason
 from spicebridge.still_clock import use_still_clock
 from spicebridge.verilog_a import CompiledModel
 
@@ -281,10 +282,12 @@ class NgspiceSimulator:
             self._command(f"set ngbehavior={deck.compat}")
         try:
             # A trusted deck's .control block runs as the deck is loaded; if it made a plot, that is the run.
-            if self._load(f"{deck.digest}\n{deck.text}\n.end") and not (_controls(deck) and self._made(deck)):
+            if self._load(f"{deck.digest}\n{deck.text}\n{measured_vectors(deck)}.end") and not (
+                _controls(deck) and self._made(deck)
+            ):
                 self._command("run")
             self._refuse_failure(deck)
-            yield self._waveforms()
+            yield self._waveforms(deck)
         finally:
             # Some decks leave ngspice beyond recovery, or other than it was: only a new process helps then
             # (see workers.py).
@@ -332,7 +335,12 @@ class NgspiceSimulator:
         said = "\n".join(self._log).lower()
         if not any(words in said for words in _SUSPECT):
             return []
-        at = [index for index, line in enumerate(self._log) if is_complaint(line)]
+        measuring = of_measures(self._log)
+        at = [
+            index
+            for index, line in enumerate(self._log)
+            if is_complaint(line) and (not measuring[index] or is_abort(line))
+        ]
         around = sorted({near for index in at for near in (index - 1, index, index + 1)})
         return [self._log[index] for index in around if 0 <= index < len(self._log)]
 
@@ -361,16 +369,19 @@ class NgspiceSimulator:
             reason=told_reason(complaints) or words[0].strip(),
         )
 
-    def _waveforms(self) -> Waveforms:
+    def _waveforms(self, deck: Deck) -> Waveforms:
         plot = self._session.current_plot()
         measures = {}
-        for line in self._log:
-            if "=" not in line and "failed" not in line:
+        # A trusted deck's own commands print results without a heading.
+        told = [True] * len(self._log) if _controls(deck) else of_measures(self._log)
+        for line, is_result in zip(self._log, told, strict=True):
+            if not is_result or ("=" not in line and "failed" not in line):
                 continue
             if match := _MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float(match[2])
             elif match := _FAILED_MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float("nan")
+        measures |= dict.fromkeys(unmeasured(deck, self._log), float("nan"))
         return Waveforms(
             analysis=re.sub(r"\d+$", "", plot),
             vectors=_LiveVectors(self._session, plot),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, overload
@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from characterization.measured import measured
+from characterization.measured import Integrated, measured
 from characterization.netlist_definition import Axis, Measure, NetlistDefinition
+from characterization.source_power import Integral, named_sources
 from characterization.values import DefinitionError
 from spicebridge.batch import batched, shared_parameters
 from spicebridge.batch_lines import BatchError
@@ -102,6 +103,7 @@ class Units(Sequence[Unit]):
         self._templates = [deck.template([name for name, *_ in self._swept]) for deck in definition.decks]
         # All of the deck's measures are stored, so that a table of one more is made without a simulation.
         self._names = tuple(sorted({name for deck in definition.decks for name in deck.measures}))
+        self._integrals = [_integrals(definition, deck) for deck in definition.decks]
 
     def __len__(self) -> int:
         if self._only is not None:
@@ -119,7 +121,10 @@ class Units(Sequence[Unit]):
             raise IndexError(position)
         points = self.points(position % len(self))
         if len(points) == 1:
-            return Unit(self.deck(points[0]), measured, {"names": self._names, "copies": 0})
+            arguments = {"names": self._names, "copies": 0}
+            if integrals := self._integrals[self._deck_number(points[0])]:
+                arguments["integrals"] = integrals
+            return Unit(self.deck(points[0]), measured, arguments)
         base = self._decks[self._deck_number(points[0])]
         deck = batched(base, [self._values(point) for point in points])
         return Unit(deck, measured, {"names": self._names, "copies": len(points)})
@@ -157,6 +162,20 @@ class Units(Sequence[Unit]):
         for at in self._libraries:
             number = number * self._shape[at] + point[at]
         return number
+
+
+def _integrals(definition: NetlistDefinition, deck: Deck) -> tuple[Integrated, ...]:
+    """A deck's integrals, as what is measured takes them."""
+    return tuple(
+        (
+            each.name.lower(),
+            named_sources(each.integral, deck, key=f"measures.{each.name}"),
+            each.integral.start,
+            each.integral.stop,
+        )
+        for each in definition.measures
+        if each.integral is not None
+    )
 
 
 def _shared(definition: NetlistDefinition) -> frozenset[str]:
@@ -232,6 +251,11 @@ def without_value(measures: Sequence[str]) -> str:
     return f".meas {', '.join(measures)} gave no value"
 
 
+def _integral_of(kept: Mapping[str, Any] | None) -> Integral | None:
+    """An integral as a table's lineage holds it."""
+    return Integral(tuple(kept["sources"]), kept["start"], kept["stop"]) if kept else None
+
+
 def _dataset(definition: NetlistDefinition, values: Mapping[str, NDArray[np.float64]]) -> xr.Dataset:
     dims = tuple(axis.name for axis in definition.axes)
     return xr.Dataset(
@@ -269,6 +293,9 @@ def _lineage(definition: NetlistDefinition, simulations: int, found: _Found) -> 
         "models": {each.module: each.digest for deck in definition.decks for each in deck.models},
         "netlists": dict(definition.netlists),
     }
+    integrals = {each.name: asdict(each.integral) for each in definition.measures if each.integral}
+    if integrals:
+        lineage["integrals"] = integrals
     if found.failed:
         lineage["failed"] = [
             {"at": _at(definition, point), "deck": found.units.deck(point).digest, "why": found.failed[point]}
@@ -327,6 +354,7 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
                 unit=table.data[name].attrs["units"],
                 long_name=table.data[name].attrs["long_name"],
                 scale=table.data[name].attrs.get("scale", "linear"),
+                integral=_integral_of(lineage.get("integrals", {}).get(name)),
             )
             for name in table.quantities
         ),

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from characterization.source_power import Integral, check_analysis, named_sources, saving_power
 from characterization.values import DefinitionError, axis, is_number, number
 from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
 from spicebridge.errors import SpicebridgeError
@@ -28,6 +29,7 @@ _SEED_KEYS = ("option", "unit", "start", "stop", "points", "values", "long_name"
 _SPAN = ("start", "stop", "points")
 _LIBRARY_KEYS = ("library", "values", "long_name")
 _MEASURE_KEYS = ("unit", "long_name", "scale")
+_INTEGRAL_KEYS = (*_MEASURE_KEYS, "integrate", "sources", "from", "to")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
 _BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
@@ -61,12 +63,20 @@ class Axis:
 
 @dataclass(frozen=True)
 class Measure:
-    """One ``.meas`` line of the deck as a quantity of the table."""
+    """One quantity of the table: a ``.meas`` line of the deck, or the energy that sources deliver.
+
+    Attributes:
+        name: of the ``.meas`` line, in any case of letters, or of the integral.
+        unit, long_name: for people.
+        scale: the scale the table is interpolated in.
+        integral: whose power is integrated; None for a ``.meas`` line.
+    """
 
     name: str
     unit: str
     long_name: str
     scale: str = "linear"
+    integral: Integral | None = None
 
 
 @dataclass(frozen=True)
@@ -154,12 +164,16 @@ class _Reader:
         decks, files, notes = self.decks(axes)
         for deck in decks:
             _check_deck(deck, axes, measures, parameters)
+        saved = _saved_sources(decks, measures, batch)
         return NetlistDefinition(
             name=self.path.stem,
             about=_text("about", self.content.get("about", self.path.stem)),
             axes=axes,
             measures=measures,
-            decks=tuple(deck.with_parameters(**parameters) for deck in decks),
+            decks=tuple(
+                saving_power(deck.with_parameters(**parameters), names)
+                for deck, names in zip(decks, saved, strict=True)
+            ),
             parameters=parameters,
             netlists={name: netlist_digest(file) for name, file in sorted(files.items())},
             batch=batch,
@@ -318,7 +332,8 @@ def _library_sections(key: str, given: object) -> tuple[str, ...]:
 
 def _measure(name: str, given: Mapping[str, Any]) -> Measure:
     key = f"measures.{name}"
-    _check_keys(key, given, _MEASURE_KEYS, required=("unit",))
+    known = _INTEGRAL_KEYS if "integrate" in given else _MEASURE_KEYS
+    _check_keys(key, given, known, required=("unit",))
     scale = given.get("scale", "linear")
     _check_scale(f"{key}.scale", scale)
     return Measure(
@@ -326,7 +341,44 @@ def _measure(name: str, given: Mapping[str, Any]) -> Measure:
         unit=_text(f"{key}.unit", given["unit"]),
         long_name=_text(f"{key}.long_name", given.get("long_name", name)),
         scale=scale,
+        integral=_integral(key, given) if "integrate" in given else None,
     )
+
+
+def _integral(key: str, given: Mapping[str, Any]) -> Integral:
+    if given["integrate"] != "power":
+        raise DefinitionError(f'{key}.integrate = {given["integrate"]!r} should be "power".')
+    if given["unit"] != "J":
+        raise DefinitionError(f'{key}.unit = {given["unit"]!r} should be "J": power integrated is an energy.')
+    sources = given.get("sources", [])
+    if not isinstance(sources, list) or ("sources" in given and not sources):
+        raise DefinitionError(f'{key}.sources = {sources!r} should be a list of names, sources = ["v1"].')
+    window = [given.get(name) for name in ("from", "to")]
+    for name, value in zip(("from", "to"), window, strict=True):
+        if value is not None and not (is_number(value) and _fits(value) and value >= 0):
+            raise DefinitionError(f"{key}.{name} = {value!r} should be a time in s, zero or above.")
+    start, stop = (None if value is None else float(value) for value in window)
+    if start is not None and stop is not None and stop <= start:
+        raise DefinitionError(f"{key}: to = {stop:g} s should be after from = {start:g} s.")
+    return Integral(tuple(_text(f"{key}.sources", each) for each in sources), start, stop)
+
+
+def _saved_sources(decks: Sequence[Deck], measures: Sequence[Measure], batch: int) -> list[list[str]]:
+    """For each deck the sources whose power its integrals need."""
+    integrals = {f"measures.{each.name}": each.integral for each in measures if each.integral is not None}
+    if integrals and batch > 1:
+        raise DefinitionError(
+            f"{next(iter(integrals))}: integrate does not suit batch = {batch}, whose points share one deck. "
+            "Leave batch out."
+        )
+    saved: list[list[str]] = []
+    for deck in decks:
+        names: list[str] = []
+        for key, integral in integrals.items():
+            check_analysis(deck, key=key)
+            names += named_sources(integral, deck, key=key)
+        saved.append(names)
+    return saved
 
 
 def _parameters(given: object) -> dict[str, float]:
@@ -421,7 +473,12 @@ def _check_deck(
     if both := [name for name in (*swept, *parameters) if lowered.count(name.lower()) > 1]:
         raise DefinitionError(f"{both[0]} is given twice among axes and parameters.")
     for measure in measures:
-        if measure.name.lower() not in deck.measures:
+        if measure.integral is not None:
+            if measure.name.lower() in deck.measures:
+                raise DefinitionError(
+                    f"measures.{measure.name}: the deck has a .meas of that name; choose another."
+                )
+        elif measure.name.lower() not in deck.measures:
             raise DefinitionError(
                 f"measures.{measure.name}: the deck has no .meas {measure.name}."
                 f"{did_you_mean(measure.name.lower(), deck.measures)}"

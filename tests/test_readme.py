@@ -66,10 +66,34 @@ def test_the_readmes_figures_are_the_records(run: str) -> None:
         f"{record['ideal_accuracy']:.2f}",
         f"{record['baseline_accuracy']:.2f}",
         f"{record['feedforward']['tops_per_watt']:.3g}",
+        f"{record['feedforward']['with_periphery']['tops_per_watt']:.3g}",
         f"{record['update']['tops_per_watt']:.3g}",
         f"{record['update']['half_selected']['tops_per_watt']:.3g}",
+        f"{record['update']['with_periphery']['tops_per_watt']:.3g}",
     ]
     assert cells[1:] == expected
+    assert record["settings"]["v_read"] == 0.1
+    assert record["device"]["disturb"]["per_pass"] < record["device"]["disturb"]["limit"] == 1e-9
+
+
+def test_the_readmes_disturb_at_twice_the_read_voltage_is_the_tables() -> None:
+    table = load_table(reference_folder() / "tables" / "synapse_read.h5")
+    worst = max(
+        float(
+            table.read(
+                "p_disturb_sequence",
+                state=state,
+                activation=activation,
+                v_read=0.2,
+                t_read=1e-9,
+                t_gap=0.3e-9,
+                n_reads=4,
+            )
+        )
+        for state in table.data["state"].values
+        for activation in table.data["activation"].values
+    )
+    assert f"0.2 V they would do so {worst:.1e} times".replace("e-04", "e-4") in " ".join(README.split())
 
 
 def test_the_readmes_figures_of_the_passive_array_are_the_records() -> None:

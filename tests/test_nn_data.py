@@ -99,10 +99,11 @@ def test_an_idx_file_is_read_in_its_own_shape(tmp_path: Path) -> None:
     [
         b"not gzip at all",
         idx(np.zeros((3, 4)))[:20],
-        gzip.compress(struct.pack(">HBB", 0, 8, 1) + struct.pack(">I", 100) + b"too few"),
-        gzip.compress(struct.pack(">HBB", 0, 13, 1) + struct.pack(">I", 1) + b"\0\0\0\0"),
-        gzip.compress(b""),
+        gzip.compress(struct.pack(">HBB", 0, 8, 1) + struct.pack(">I", 100) + b"too few", mtime=0),
+        gzip.compress(struct.pack(">HBB", 0, 13, 1) + struct.pack(">I", 1) + b"\0\0\0\0", mtime=0),
+        gzip.compress(b"", mtime=0),
     ],
+    ids=["no gzip", "cut short", "too few bytes", "another type", "empty"],
 )
 def test_a_damaged_idx_file_is_told_so(tmp_path: Path, damaged: bytes) -> None:
     (tmp_path / "a.gz").write_bytes(damaged)

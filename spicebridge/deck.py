@@ -17,6 +17,7 @@ from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
+from spicebridge.foreign_sweeps import foreign_sweep
 from spicebridge.netlist_text import Line, lines_of, logical_lines, unquoted
 from spicebridge.permission import (
     OURS,
@@ -404,6 +405,10 @@ def _made(reading: _Reading) -> Netlist:
     # A title is no part of the circuit; the simulator puts the digest in its place.
     kept = [line for line in reading.lines if not line.is_apart]
     _refuse_mode(reading)
+    if reading.permission != OURS:
+        for line in kept:
+            if cure := foreign_sweep(line.text, parse_number):
+                raise DeckError(f"{line.where}: {cure}")
     if reading.permission.confined:
         modules = {model.module.lower() for model in models}
         for line in kept:

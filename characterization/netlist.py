@@ -210,6 +210,7 @@ class _Found:
     values: dict[str, NDArray[np.float64]] = field(init=False)
     first_failure: str = ""
     failed: dict[Index, str] = field(default_factory=dict)
+    expected: dict[Index, tuple[str, ...]] = field(default_factory=dict)
     aids: dict[Index, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -236,7 +237,11 @@ class _Found:
                     values[point] = value
                 else:
                     missing.append(name)
-            if missing:
+            expected = tuple(each.name for each in self.definition.measures if each.may_lack)
+            if missing and set(missing) <= set(expected):
+                self.expected[point] = tuple(missing)
+                self.first_failure = self.first_failure or without_value(missing)
+            elif missing:
                 self.failed[point] = without_value(missing)
                 kept = keep_deck(self.units.deck(point))
                 self.first_failure = self.first_failure or (
@@ -296,6 +301,12 @@ def _lineage(definition: NetlistDefinition, simulations: int, found: _Found) -> 
     integrals = {each.name: asdict(each.integral) for each in definition.measures if each.integral}
     if integrals:
         lineage["integrals"] = integrals
+    if may_lack := [each.name for each in definition.measures if each.may_lack]:
+        lineage["may_lack"] = may_lack
+        lineage["expected_holes"] = [
+            {"at": _at(definition, point), "measures": list(found.expected[point])}
+            for point in sorted(found.expected)
+        ]
     if found.failed:
         lineage["failed"] = [
             {"at": _at(definition, point), "deck": found.units.deck(point).digest, "why": found.failed[point]}
@@ -355,6 +366,7 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
                 long_name=table.data[name].attrs["long_name"],
                 scale=table.data[name].attrs.get("scale", "linear"),
                 integral=_integral_of(lineage.get("integrals", {}).get(name)),
+                may_lack=name in lineage.get("may_lack", ()),
             )
             for name in table.quantities
         ),

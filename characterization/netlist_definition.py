@@ -28,7 +28,7 @@ _AXIS_KEYS = ("unit", "start", "stop", "points", "spacing", "values", "long_name
 _SEED_KEYS = ("option", "unit", "start", "stop", "points", "values", "long_name")
 _SPAN = ("start", "stop", "points")
 _LIBRARY_KEYS = ("library", "values", "long_name")
-_MEASURE_KEYS = ("unit", "long_name", "scale")
+_MEASURE_KEYS = ("unit", "long_name", "scale", "holes")
 _INTEGRAL_KEYS = (*_MEASURE_KEYS, "integrate", "sources", "from", "to")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
@@ -70,6 +70,7 @@ class Measure:
         unit, long_name: for people.
         scale: the scale the table is interpolated in.
         integral: whose power is integrated; None for a ``.meas`` line.
+        may_lack: whether a point without a value is expected, and no fault.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Measure:
     long_name: str
     scale: str = "linear"
     integral: Integral | None = None
+    may_lack: bool = False
 
 
 @dataclass(frozen=True)
@@ -342,7 +344,14 @@ def _measure(name: str, given: Mapping[str, Any]) -> Measure:
         long_name=_text(f"{key}.long_name", given.get("long_name", name)),
         scale=scale,
         integral=_integral(key, given) if "integrate" in given else None,
+        may_lack=_may_lack(key, given),
     )
+
+
+def _may_lack(key: str, given: Mapping[str, Any]) -> bool:
+    if given.get("holes", "expected") != "expected":
+        raise DefinitionError(f'{key}.holes = {given["holes"]!r} should be "expected", or left out.')
+    return "holes" in given
 
 
 def _integral(key: str, given: Mapping[str, Any]) -> Integral:

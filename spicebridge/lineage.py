@@ -150,7 +150,7 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
     return Link(
         "table",
         table.name,
-        (f"digest {table.digest}", *facts, *_notes(lineage)),
+        (f"digest {table.digest}", *facts, *_notes(lineage), *_expected_holes(lineage)),
         (*parameters, *models, *files, *decks),
     )
 
@@ -178,6 +178,15 @@ def _notes(lineage: Mapping[str, Any]) -> Iterator[str]:
             where = _settings_text(_section(first, "at")) or "a point that is not named"
             why = first.get(about, "no reason given")
             yield f"points {words}: {len(points)}, the first at {where}: {why}"
+
+
+def _expected_holes(lineage: Mapping[str, Any]) -> Iterator[str]:
+    if points := lineage.get("expected_holes"):
+        first = points[0]
+        yield (
+            f"points that lack a value as expected: {len(points)}, the first at "
+            f"{_settings_text(first['at'])}: {', '.join(first['measures'])}"
+        )
 
 
 def _facts(lineage: Mapping[str, Any], made: str) -> tuple[str, ...]:

@@ -88,6 +88,8 @@ def table_text(table: LookupTable) -> str:
         rows.append(f"{told['simulations']} simulations{devices}")
     if table.holes:
         rows.append(_holes(table))
+    if expected := _expected(table):
+        rows.append(expected)
     rows.append("axes")
     for name, axis in told["axes"].items():
         values, unit = axis["values"], axis["units"]
@@ -115,6 +117,15 @@ def holes_text(table: LookupTable) -> str:
         rows.append(f"  and {len(table.holes) - _HOLES} more: spicebridge trace {table.name} --json")
     rows.append(f"Decks kept, with the logs of simulations that failed: {results_folder() / 'failed'}")
     return "\n".join(rows)
+
+
+def _expected(table: LookupTable) -> str:
+    """How many points lack a value as their sweep expected, and of what; empty if none does."""
+    points = table.lineage.get("expected_holes")
+    if not isinstance(points, list | tuple) or not points:
+        return ""
+    names = sorted({str(name) for each in points for name in each.get("measures", ())})
+    return f"{len(points)} point{'s' if len(points) > 1 else ''} without {', '.join(names)}, as expected"
 
 
 def _holes(table: LookupTable) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ from characterization.netlist_definition import NetlistDefinition
 from characterization.run import make_table
 from characterization.values import DefinitionError
 from characterization.verify import plan, verify
+from nn.tables import refuse_holes
 from spicebridge.bare import BareEngine
 from spicebridge.errors import SpicebridgeError
+from spicebridge.lineage import chain_text, table_chain
+from spicebridge.project import netlists_folder
+from spicebridge.show import table_text
 from spicebridge.sweep import Engine
 from spicebridge.table import LookupTable
 
@@ -39,12 +44,19 @@ c1 out 0 1n
 
 
 def table_of(
-    folder: Path, measures: str, *, save: str = "", batch: int = 1, names: list[str] | None = None
+    folder: Path,
+    measures: str,
+    *,
+    save: str = "",
+    batch: int = 1,
+    names: list[str] | None = None,
+    expected: Sequence[str] = (),
 ) -> LookupTable:
     """The table of these ``.meas`` lines over a = 0.5 V and 1 V."""
     (folder / "mine.cir").write_text(RC.format(save=save, measures=measures))
     found = names or re.findall(r"(?m)^\.meas \w+ (\w+)", measures)
-    wanted = "".join(f'[measures.{name}]\nunit = "1"\n' for name in found)
+    holes = dict.fromkeys(expected, 'holes = "expected"\n')
+    wanted = "".join(f'[measures.{name}]\nunit = "1"\n{holes.get(name, "")}' for name in found)
     (folder / "mine.toml").write_text(
         f'deck = "mine.cir"\nbatch = {batch}\n[axes.a]\nunit = "V"\nvalues = [0.5, 1.0]\n{wanted}'
     )
@@ -182,6 +194,39 @@ def test_what_ngspice_gives_zero_for_where_a_vector_is_missing_has_no_value(tmp_
     assert np.isfinite(table.data["vm"].values).all()
     again = verify(plan(table, entries=2, seed=1), engine=BareEngine(tmp_path / "verify", workers=1))
     assert again.ok
+
+
+SWITCHES = ".meas tran t when v(out)=0.7\n.meas tran vm max v(out)"
+
+
+def test_an_expected_hole_is_named_and_no_fault(tmp_path: Path) -> None:
+    """0.5 V never reaches 0.7 V, and the sweep says that this may be."""
+    table = table_of(tmp_path, SWITCHES, expected=["t"])
+    assert math.isnan(table.data["t"].values[0])
+    assert table.data["t"].values[1] == pytest.approx(-1e-6 * math.log(0.3), rel=2e-3)
+    assert table.holes == ()
+    assert table.lineage["expected_holes"] == [{"at": {"a": 0.5}, "measures": ["t"]}]
+    assert "1 point without t, as expected" in table_text(table)
+    assert "points that lack a value as expected: 1" in chain_text([table_chain(table, netlists_folder())])
+    refuse_holes({"mine": table})
+    again = verify(plan(table, entries=2, seed=1), engine=BareEngine(tmp_path / "verify", workers=1))
+    assert again.ok
+    with pytest.raises(SpicebridgeError):
+        table.read("t", a=0.5)
+
+
+def test_a_hole_of_another_measure_stays_a_fault(tmp_path: Path) -> None:
+    (hole,) = table_of(tmp_path, SWITCHES, expected=["vm"]).holes
+    assert hole["at"] == {"a": 0.5}
+    assert "t gave no value" in hole["why"]
+
+
+def test_what_holes_may_be_is_checked(tmp_path: Path) -> None:
+    table_of(tmp_path, SWITCHES)
+    text = (tmp_path / "mine.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text + 'holes = "some"\n')
+    with pytest.raises(DefinitionError, match='should be "expected"'):
+        load_definition(str(tmp_path / "mine.toml"), size="quick", overrides={})
 
 
 def test_a_deck_without_any_value_still_says_why(tmp_path: Path) -> None:

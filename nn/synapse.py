@@ -7,6 +7,7 @@ AP>P and every move back to 0 writes P>AP; with the strong zero it is the other 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,7 +87,7 @@ class SynapseDevice:
         read_source: the table that gave the read energies.
         disturb: what the reads in sequence do; None where the table lacks it.
         exponents: of the mean read energy over the three weights and activations, in ``v_read`` and in
-            ``t_read``, between the table's entries about the point; None along an axis of one entry.
+            ``t_read``, between the table's entries about the point; None where the table has no two.
     """
 
     zero: str
@@ -224,11 +225,11 @@ def read_exponents(read: LookupTable, *, v_read: float, t_read: float, zero: str
         below, above = entries[entries < here], entries[entries > here]
         low = float(below[-1]) if below.size else here
         high = float(above[0]) if above.size else here
-        if low == high:
-            exponents[name] = None
-            continue
-        ratio = mean(**{**point, name: high}) / mean(**{**point, name: low})
-        exponents[name] = float(np.log(ratio) / np.log(high / low))
+        exponents[name] = None
+        if low < high:
+            with contextlib.suppress(TableError):  # an entry beside the point may be a hole
+                ratio = mean(**{**point, name: high}) / mean(**{**point, name: low})
+                exponents[name] = float(np.log(ratio) / np.log(high / low))
     return exponents
 
 

@@ -27,14 +27,14 @@ c1 out 0 1p
 .meas tran never when v(out)=2
 .end
 """
-READ = 'procedure = "synapse_read"\n[sweep]\nv_read = [0.2]\nt_read = [1e-9]\n'
+READ = 'procedure = "synapse_read"\n[sweep]\nv_read = [0.1]\nt_read = [1e-9]\n'
 # The project's two tables in tiny sizes.
 TINY = {
     "mtj_write": (
         "v_write=[0.6]", "v_sampled=[0.6]", "t_step=50e-12", "t_max=9e-9", "first_seed=1", "samples=18",
         "tail_samples=0",
     ),
-    "synapse_read": ("v_read=[0.2]", "t_read=[1e-9]"),
+    "synapse_read": ("v_read=[0.1]", "t_read=[1e-9]"),
 }  # fmt: skip
 TRAIN = (
     "train", "digits_ternary_mtj", "--seeds", "1", "--set", "epochs=2", "--set", "hidden=[24]",

@@ -206,7 +206,7 @@ def test_a_table_that_hides_a_reference_says_so(tmp_path: Path) -> None:
     other.write_text(READ)
     path = tmp_path / "results" / "tables" / "synapse_read.h5"
     end = f"; train reads it instead of the reference until it is deleted: {path}\n"
-    assert done(*tiny("synapse_read")).err == f"Note: made with v_read=[0.2], t_read=[1e-9]{end}"
+    assert done(*tiny("synapse_read")).err == f"Note: made with v_read=[0.1], t_read=[1e-9]{end}"
     assert done("characterize", other).err == ""
 
 
@@ -251,7 +251,7 @@ def test_an_interrupt_while_workers_start_is_one_sentence(results: Path) -> None
 
 def test_a_sweep_killed_outright_resumes_to_the_same_table(tmp_path: Path, results: Path) -> None:
     definition = tmp_path / "grid.toml"
-    definition.write_text(READ.replace("[0.2]", "[0.10, 0.15, 0.20, 0.25, 0.30]"))
+    definition.write_text(READ.replace("[0.1]", "[0.10, 0.15, 0.20, 0.25, 0.30]"))
     words = [
         sys.executable,
         "-c",

@@ -45,7 +45,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder))
     yield folder
-    subprocess.run(["umount", str(folder)], check=True, timeout=30)
+    # Lazily: a process that is just ending may still hold a file there.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
 
 
 def mount(*options: str) -> None:

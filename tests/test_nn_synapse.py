@@ -197,5 +197,7 @@ def test_the_energys_exponents_are_those_of_its_law() -> None:
     for v_read in v:
         found = read_exponents(table, v_read=v_read, t_read=1e-9, zero="weak")
         assert found == {"v_read": pytest.approx(1.5), "t_read": pytest.approx(0.6)}
+    data["energy"].values[:, :, :, 1] = np.nan  # a hole beside the point
+    assert read_exponents(table, v_read=0.2, t_read=1e-9, zero="weak")["t_read"] is None
     single = LookupTable(data=data.isel(t_read=[0]), name="law", lineage={}, origin={})
     assert read_exponents(single, v_read=0.2, t_read=1e-9, zero="weak")["t_read"] is None

@@ -24,6 +24,7 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_deck
 from spicebridge.project import results_folder
 from spicebridge.randomness import seeded
+from spicebridge.settings import listed
 from spicebridge.sweep import Engine, Outcome, Runs, Unit
 from spicebridge.table import LookupTable
 
@@ -253,7 +254,7 @@ class _Found:
 
 def without_value(measures: Sequence[str]) -> str:
     """What to say of a simulation that ran and left these measures without a value."""
-    return f".meas {', '.join(measures)} gave no value"
+    return f".meas {listed(measures)} gave no value"
 
 
 def _integral_of(kept: Mapping[str, Any] | None) -> Integral | None:

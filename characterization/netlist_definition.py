@@ -14,9 +14,10 @@ from characterization.source_power import Integral, check_analysis, named_source
 from characterization.values import DefinitionError, axis, is_number, number
 from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist_paths import expanded
 from spicebridge.permission import TRUSTED, outside, real_path
 from spicebridge.randomness import LARGEST_SEED, drawing_line, noise_line, seed_of, without_seed
-from spicebridge.settings import did_you_mean
+from spicebridge.settings import did_you_mean, listed, shortened
 from spicebridge.startup import check_compat, refuse_startup, startup_for
 from spicebridge.table import SCALES
 
@@ -188,20 +189,29 @@ class _Reader:
         named = self.named_files(axes)
         netlist = self.beside("deck", self.content["deck"])
         called = {self.content["deck"]: netlist, **named}
-        permission = TRUSTED if self.trust else outside([netlist, *named.values()])
+        permission = TRUSTED if self.trust else outside([netlist, *named.values()], self.path.parent)
+        startup = startup_for(netlist.parent)
+        source_path = () if startup is None else startup.source_folders(netlist.parent)
         sources = [file for file in named.values() if file.suffix == ".va"]
         compat = check_compat(self.content["compat"]) if "compat" in self.content else None
         decks: list[Deck] = []
         files: dict[str, Path] = {}
         notes: list[str] = []
-        for sections in self.choices(netlist, [each for each in axes if each.library is not None]):
+        libraries = [each for each in axes if each.library is not None]
+        for sections in self.choices(netlist, libraries, source_path):
             read = read_netlist(
-                netlist, permission=permission, models=sources, sections=sections, compat=compat or ""
+                netlist,
+                permission=permission,
+                models=sources,
+                model_folders=[folder for folder in named.values() if folder.is_dir()],
+                sections=sections,
+                compat=compat or "",
+                source_path=source_path,
             )
             own = replace(read.deck, name=self.path.stem)
             decks.append(without_seed(own) if any(each.option for each in axes) else own)
             files.update((_name_of(file, called), file) for file in read.files)
-        if (startup := startup_for(netlist.parent)) is not None:
+        if startup is not None:
             remedy = f'Add this to {self.path.name}: compat = "MODE"'
             notes = refuse_startup(startup, compat=compat, lines=decks[0].top_level, remedy=remedy)
         return decks, files, notes
@@ -217,28 +227,30 @@ class _Reader:
 
     def beside(self, key: str, value: object, *, folder: bool = False) -> Path:
         """A file that the TOML file names, relative to it."""
-        path = real_path(self.path.parent / _text(key, value))
+        path = real_path(self.path.parent / expanded(_text(key, value), key))
         if not (path.is_file() or (folder and path.is_dir())):
             raise DefinitionError(
                 f"{key} names {value!r}, and there is no such file beside {self.path.name}."
             )
         return path
 
-    def choices(self, netlist: Path, axes: Sequence[Axis]) -> Iterator[dict[tuple[Path, str], str]]:
+    def choices(
+        self, netlist: Path, axes: Sequence[Axis], source_path: Sequence[Path]
+    ) -> Iterator[dict[tuple[Path, str], str]]:
         """For each combination of sections: what ``.lib`` lines are to take instead of their own."""
-        lines = [self.library_line(netlist, each) for each in axes]
+        lines = [self.library_line(netlist, each, source_path) for each in axes]
         if len(set(lines)) < len(lines):
             raise DefinitionError("two axes choose the section of the same .lib line.")
         for sections in product(*(each.values for each in axes)):
             yield {line: str(section) for line, section in zip(lines, sections, strict=True)}
 
-    def library_line(self, netlist: Path, axis: Axis) -> tuple[Path, str]:
+    def library_line(self, netlist: Path, axis: Axis, source_path: Sequence[Path]) -> tuple[Path, str]:
         """The deck's ``.lib`` line that an axis chooses the section of.
 
         Of several lines for one library it is the one whose section is among the axis' values.
         """
         library = self.beside(f"axes.{axis.name}.library", axis.library)
-        found = [line for line in library_lines(netlist) if line[0] == library]
+        found = [line for line in library_lines(netlist, source_path) if line[0] == library]
         if len(found) > 1:
             found = [line for line in found if line[1] in axis.values]
         if len(found) != 1:
@@ -328,7 +340,7 @@ def _library_sections(key: str, given: object) -> tuple[str, ...]:
     # ngspice knows sections in any case; the deck's digest should not depend on it.
     sections = tuple(_text(key, each).lower() for each in given)
     if len(set(sections)) < len(sections):
-        raise DefinitionError(f"{key} names a section twice: {', '.join(sections)}.")
+        raise DefinitionError(f"{key} names a section twice: {listed(sections)}.")
     return sections
 
 
@@ -456,7 +468,8 @@ def _check_deck(
     for line in deck.lines:
         if _BARE_TEMPERATURE.match(line):
             raise DefinitionError(
-                f"deck: ngspice takes 27 for the temperature in {line!r}; put the parameter in braces."
+                f"deck: ngspice takes 27 for the temperature in {shortened(line)!r}; put the parameter in "
+                "braces."
             )
     _check_draws(deck, axes, parameters)
     kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
@@ -472,8 +485,7 @@ def _check_deck(
             if name.lower() not in known:
                 near = did_you_mean(name.lower(), known)
                 raise DefinitionError(
-                    f"{key}.{name}: the deck has no top-level .param {name}.{near}"
-                    f" It has: {', '.join(known) or 'none'}."
+                    f"{key}.{name}: the deck has no top-level .param {name}.{near} It has: {listed(known)}."
                 )
     for each in axes:
         if (each.library or each.option) and each.name.lower() in known:
@@ -491,7 +503,7 @@ def _check_deck(
             raise DefinitionError(
                 f"measures.{measure.name}: the deck has no .meas {measure.name}."
                 f"{did_you_mean(measure.name.lower(), deck.measures)}"
-                f" It has: {', '.join(deck.measures) or 'none'}."
+                f" It has: {listed(deck.measures)}."
             )
 
 
@@ -499,8 +511,8 @@ def _check_draws(deck: Deck, axes: Sequence[Axis], parameters: Mapping[str, floa
     """Refuse random numbers that could not be drawn again."""
     if noise := noise_line(deck):
         raise DefinitionError(
-            f"deck: {noise!r} draws random numbers that ngspice does not repeat, not even with a seed. A "
-            "Verilog-A model with a seed as parameter can be swept over that."
+            f"deck: {shortened(noise)!r} draws random numbers that ngspice does not repeat, not even with a "
+            "seed. A Verilog-A model with a seed as parameter can be swept over that."
         )
     seeds = [each for each in axes if each.option == "seed"]
     if len(seeds) > 1:
@@ -512,9 +524,9 @@ def _check_draws(deck: Deck, axes: Sequence[Axis], parameters: Mapping[str, floa
     random = drawing_line(deck, values)
     if random and not seeds and seed_of(deck) is None:
         raise DefinitionError(
-            f"deck: {random!r} draws random numbers, and nothing seeds those of ngspice, so no value could "
-            "be made again. Write .options seed=1 into the deck, or sweep the seed: [axes.seed] with "
-            'option = "seed" and values = [1, 2, 3].'
+            f"deck: {shortened(random)!r} draws random numbers, and nothing seeds those of ngspice, so no "
+            "value could be made again. Write .options seed=1 into the deck, or sweep the seed: [axes.seed] "
+            'with option = "seed" and values = [1, 2, 3].'
         )
 
 

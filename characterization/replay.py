@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from characterization.run import definition_of, make_table
+from spicebridge.settings import listed
 from spicebridge.sweep import Engine, Progress
 from spicebridge.table import LookupTable, TableError
 
@@ -39,5 +40,5 @@ def replay(table: LookupTable, *, workers: int, version: str, progress: Progress
         outcome += " (the same decks; another ngspice or machine may round otherwise)"
     elif not same:
         changed = [key for key in table.lineage if table.lineage[key] != again.lineage.get(key)]
-        outcome += f" (changed: {', '.join(changed)})"
+        outcome += f" (changed: {listed(changed)})"
     return {"table": table.name, "same": same, "outcome": outcome}

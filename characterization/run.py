@@ -19,6 +19,7 @@ from spicebridge.deck import netlist_digest
 from spicebridge.errors import SpicebridgeError
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
+from spicebridge.settings import listed
 from spicebridge.sweep import Ran, Runs
 from spicebridge.table import LookupTable, TableError
 
@@ -63,7 +64,7 @@ def _characterize(definition: Definition[Any], engine: Runs) -> tuple[xr.Dataset
     data, ran = characterize(definition, engine)
     if changed := [name for name, digest in _netlists(definition).items() if digest != netlists[name]]:
         raise SpicebridgeError(
-            f"{', '.join(changed)} changed while {definition.name} was swept: some values are of each. "
+            f"{listed(changed)} changed while {definition.name} was swept: some values are of each. "
             "What had finished is kept: the same command simulates what the change touches."
         )
     return data, _lineage(definition, data, ran) | {"netlists": netlists}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from characterization.values import DefinitionError
 from spicebridge.deck import Deck
-from spicebridge.settings import did_you_mean
+from spicebridge.settings import did_you_mean, listed
 
 _ANALYSIS = re.compile(r"^\.(tran|ac|dc|op|noise|tf|pz|sens|sp|disto)\b", re.IGNORECASE)
 _SUBCIRCUIT = re.compile(r"^\.subckt\s+(\S+)", re.IGNORECASE)
@@ -74,7 +74,7 @@ def named_sources(integral: Integral, deck: Deck, *, key: str) -> tuple[str, ...
         if name.lower() not in spelled:
             raise DefinitionError(
                 f"{key}.sources: the deck has no independent source {name}."
-                f"{did_you_mean(name.lower(), spelled)} It has: {', '.join(list(spelled)[:20])}."
+                f"{did_you_mean(name.lower(), spelled)} It has: {listed(spelled)}."
             )
     return tuple(spelled[name.lower()] for name in integral.sources) or there
 

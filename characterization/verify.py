@@ -26,6 +26,7 @@ from spicebridge.bare import BareEngine
 from spicebridge.deck import kept_command
 from spicebridge.lineage import changed_netlists
 from spicebridge.project import netlists_folder
+from spicebridge.settings import listed
 from spicebridge.sweep import Progress
 from spicebridge.table import LookupTable, TableError
 
@@ -160,7 +161,7 @@ def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float 
         raise TableError(f"entries = {entries} should be at least 1, and the seed {seed} not below zero.")
     if changed := changed_netlists(table, netlists_folder()):
         raise TableError(
-            f"{', '.join(changed)} changed since table {table.name} was made, so its decks cannot be "
+            f"{listed(changed)} changed since table {table.name} was made, so its decks cannot be "
             f"simulated again. Make it again: spicebridge characterize {table.name}"
         )
     axes = {name: table.data[name].values.tolist() for name in table.axes}

@@ -32,6 +32,7 @@ from spicebridge.files import write_text
 from spicebridge.measured_vectors import unmeasured
 from spicebridge.netlist_text import lines_of
 from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED, told_reason
+from spicebridge.settings import listed, shortened
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms
 from spicebridge.sweep import Outcome, Progress, Unit
 
@@ -322,12 +323,12 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _error(deck: Deck, kept: Path, reason: str, log: str) -> SimulationError:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    parameters = ", ".join(f"{name}={value}" for name, value in deck.parameters.items())
-    where = f"{deck.name} at {parameters}" if parameters else deck.name
+    parameters = listed(f"{name}={shortened(value, 40)}" for name, value in deck.parameters.items())
+    where = f"{deck.name} at {parameters}" if deck.parameters else deck.name
     kind = ConvergenceError if _UNSOLVED.search(log) else SimulationError
     return kind(
         f"the bare ngspice program failed on {where}: {reason}.\n"
-        + "".join(f"  {line}\n" for line in lines[:_FIRST_WORDS])
+        + "".join(f"  {shortened(line)}\n" for line in lines[:_FIRST_WORDS])
         + f"  {kept_text(kept, deck)}",
         deck=deck,
         log=log,

@@ -36,6 +36,7 @@ from spicebridge.batch_lines import (
     words_of,
 )
 from spicebridge.deck import Deck, DeckError, parse_number, spice_number
+from spicebridge.settings import listed
 
 
 def batched(deck: Deck, points: Sequence[Mapping[str, float | str]]) -> Deck:
@@ -188,9 +189,10 @@ def _refuse_points(deck: Deck, points: Sequence[Mapping[str, float | str]]) -> l
         raise BatchError(f"{deck.name} cannot be batched: there is no point.")
     for point in points:
         if point.keys() != points[0].keys():
+            first, other = (listed(each) if each else "nothing" for each in (points[0], point))
             raise BatchError(
-                f"{deck.name} cannot be batched: one point sets {', '.join(points[0]) or 'nothing'}, another "
-                f"{', '.join(point) or 'nothing'}. All points of a batch set the same parameters."
+                f"{deck.name} cannot be batched: one point sets {first}, another "
+                f"{other}. All points of a batch set the same parameters."
             )
     swept = [name for name in points[0] if len({spice_number(point[name]) for point in points}) > 1]
     if unknown := [name for name in points[0] if name not in deck.parameters]:
@@ -212,7 +214,7 @@ def _refuse_varying(parts: Parts, varying: Sequence[str]) -> None:
         if mentioned := sorted({*varying} & {*names_in(line)}):
             raise parts.refusal(
                 line,
-                f"depends on {', '.join(mentioned)}, and all copies share it; batch points that agree there",
+                f"depends on {listed(mentioned)}, and all copies share it; batch points that agree there",
             )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spicebridge.deck import Deck, DeckError
+from spicebridge.settings import listed
 
 COPY = "batch_copy"  # the subcircuit of which each copy is an instance
 _ELEMENTS = frozenset("bcdefghijklmnqrstvwx")
@@ -205,7 +206,7 @@ def _unfit(line: str, kind: str) -> str | None:
             word.partition("=")[0] for word in line.lower().replace(" =", "=").replace("= ", "=").split()[1:]
         }
         if unknown := sorted(names - _OPTIONS):
-            return f"sets {', '.join(unknown)}, which was never tried in a batch"
+            return f"sets {listed(unknown)}, which was never tried in a batch"
     if kind == "initial" and INITIAL.sub("", line.partition(" ")[2]):
         return "is not of the form v(NODE)=VALUE"
     return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.project import reference_folder, results_folder
+from spicebridge.settings import listed
 from spicebridge.table import LookupTable, TableError, load_table
 
 
@@ -50,7 +51,7 @@ def find_table(name: str) -> LookupTable:
         raise TableError(
             f"there is no table {name!r}."
             + (f" Did you mean {near[0]}?" if near else f" Make it with: spicebridge characterize {name}.")
-            + f" There are: {', '.join(sorted(known)) or 'none yet'}."
+            + f" There are: {listed(sorted(known)) if known else 'none yet'}."
         )
     return load_table(known[name])
 
@@ -93,7 +94,7 @@ def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
         near = difflib.get_close_matches(name, [*known, *also], n=1)
         advice = (
             f"Did you mean {near[0]}?" if near else f"Train one with: spicebridge train {name}."
-        ) + f" There are: {', '.join(sorted(known)) or 'none yet'}."
+        ) + f" There are: {listed(sorted(known)) if known else 'none yet'}."
     if path is None:
         raise SpicebridgeError(f"there is no run {name!r}. {advice}")
     try:

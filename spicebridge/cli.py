@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.settings import listed
 from spicebridge.terminal import (
     bar,
     check_plot,
@@ -430,7 +431,7 @@ def train(
     for name, table in tables.items():
         if changed := changed_netlists(table, netlists_folder()):
             click.echo(
-                f"Note: {', '.join(changed)} changed since table {name} was made; "
+                f"Note: {listed(changed)} changed since table {name} was made; "
                 f"'spicebridge characterize {name}' brings it up to date.",
                 err=True,
             )

@@ -18,8 +18,10 @@ from pathlib import Path
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
 from spicebridge.foreign_sweeps import foreign_sweep
+from spicebridge.netlist_paths import located, model_beside, modules_in, sources_of_modules
 from spicebridge.netlist_text import Line, lines_of, logical_lines, unquoted
 from spicebridge.permission import (
+    MODEL_TYPES,
     OURS,
     TRUST,
     Permission,
@@ -29,6 +31,8 @@ from spicebridge.permission import (
     refuse_line,
 )
 from spicebridge.project import cache_folder
+from spicebridge.settings import listed, shortened
+from spicebridge.startup import startup_for
 from spicebridge.verilog_a import CompiledModel, Parameter, compile_model
 
 # To ngspice a comment does not begin right after quotes, but nothing there counts either.
@@ -47,6 +51,8 @@ _NEXT_PARAMETER = re.compile(r"\s*,?\s*(?:$|[A-Za-z_]\w*\s*(?:\([^)]*\)\s*)?=)")
 _MEASURE = re.compile(
     r"^\.?meas(?:ure)?\s+(?:tran|ac|dc|op|sp|noise|tf)\s+([A-Za-z_]\w*)(?:\s|$)", re.IGNORECASE
 )
+_PRINTING = (".print", ".plot", ".four", ".meas")
+_UNPRINTED = frozenset({".tran", ".ac", ".dc", ".noise", ".sp", ".disto", ".pss"})  # .op and .tf print
 _COMPAT = "* run with ngspice -n -b -D ngbehavior="  # a kept deck's line, by which its mode is known
 _OPEN = "\0"  # stands in no line: ngspice would end there
 _NUMBER = re.compile(
@@ -96,8 +102,17 @@ class Deck:
 
     def replay_command(self, path: Path) -> str:
         """The command by which the bare program runs the deck kept at ``path`` as it was run here."""
-        options = " ".join([*self.program_options, "-b"]) if self.compat else "-b"
-        return f"ngspice {options} {path}"
+        options = self.program_options if self.compat or startup_for(path.parent) is not None else ()
+        # Without a line that prints, the program simulates nothing; with -r it leaves .meas lines out.
+        raw = ["-r", str(path.with_suffix(".raw"))] if self._prints_nothing else []
+        return " ".join(["ngspice", *options, "-b", *raw, str(path)])
+
+    @property
+    def _prints_nothing(self) -> bool:
+        """Whether the bare program has nothing to print, and so would not run the deck's analysis."""
+        words = {line.lower().split()[0] for line in self.lines if line}
+        prints = any(word.startswith(_PRINTING) for word in words)
+        return bool(words & _UNPRINTED) and not prints and ".control" not in words
 
     @property
     def program_options(self) -> tuple[str, ...]:
@@ -159,9 +174,7 @@ class Deck:
         known = self.parameters
         unknown = [name for name in names if name.lower() not in known]
         if unknown:
-            raise DeckError(
-                f"{self.name} has no .param {', '.join(unknown)}. It has: {', '.join(known) or 'none'}."
-            )
+            raise DeckError(f"{self.name} has no .param {listed(unknown)}. It has: {listed(known)}.")
         parts, slots = [], []
         depth = 0
         for line in self.lines:
@@ -222,7 +235,8 @@ def _opened(line: str, wanted: Collection[str], name: str) -> tuple[str, list[st
             return f"{match[1]}={match[2]}"
         if not _NEXT_PARAMETER.match(line, match.end()):
             raise DeckError(
-                f"{name}: in {line!r} it is not clear where the value of {match[1]} ends. Write it in braces."
+                f"{name}: in {shortened(line)!r} it is not clear where the value of {match[1]} ends. "
+                "Write it in braces."
             )
         opened.append(match[1].lower())
         return f"{match[1]}={_OPEN}"
@@ -279,8 +293,10 @@ def read_netlist(
     *,
     permission: Permission = OURS,
     models: Sequence[Path] = (),
+    model_folders: Sequence[Path] = (),
     sections: Mapping[tuple[Path, str], str] | None = None,
     compat: str = "",
+    source_path: Sequence[Path] = (),
 ) -> Netlist:
     """The deck in a netlist file, with the files that went into it.
 
@@ -288,14 +304,24 @@ def read_netlist(
         path: the netlist.
         permission: what it may do.
         models: Verilog-A sources to compile and load beside those that the netlist names.
+        model_folders: folders in which the sources of modules that the netlist uses are looked for.
         sections: by library file, links resolved, and section in lower case as a ``.lib`` line of the netlist
             itself names them: the section to take instead.
         compat: ngspice's compatibility mode for the deck; empty for none.
+        source_path: folders in which included files are looked for beside the deck's.
 
     Raises:
         DeckError, RefusedError: as ``read_deck``.
     """
-    reading = _Reading(path.stem, permission, path.parent, {} if sections is None else sections, compat)
+    reading = _Reading(
+        path.stem,
+        permission,
+        path.parent,
+        {} if sections is None else sections,
+        compat,
+        tuple(source_path),
+        tuple(model_folders),
+    )
     lines = _lines_without_title(path, dollars="ps" not in compat)
     reading.files.append(real_path(path))
     _expand(lines, path.parent, reading)
@@ -310,10 +336,13 @@ def make_deck(text: str, *, folder: Path, name: str) -> Deck:
     return _made(reading).deck
 
 
-def library_lines(path: Path) -> list[tuple[Path, str]]:
+def library_lines(path: Path, source_path: Sequence[Path] = ()) -> list[tuple[Path, str]]:
     """The library files, links resolved, and sections that a netlist file's own ``.lib`` lines name."""
-    found = (_library(line) for line in _lines_without_title(path))
-    return [(real_path(path.parent / name), section) for name, section in filter(None, found)]
+    found = [(line, library) for line in _lines_without_title(path) if (library := _library(line))]
+    return [
+        (real_path(located(name, (path.parent, *source_path), line.where)), section)
+        for line, (name, section) in found
+    ]
 
 
 def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
@@ -346,7 +375,9 @@ def kept_command(path: Path) -> str:
         lines = lines_of(_read(path, None))
     except DeckError:
         return f"ngspice -b {path}"
-    return Deck("\n".join(lines), compat=_mode_of(lines)).replay_command(path)
+    # The block at the head loads models; a trusted deck's own stands below.
+    begin = lines.index(".endc") + 1 if ".endc" in lines else 0
+    return Deck("\n".join(lines[begin:]), compat=_mode_of(lines)).replay_command(path)
 
 
 def _mode_of(lines: Sequence[str]) -> str:
@@ -376,6 +407,8 @@ class _Reading:
         folder: the netlist's.
         sections: sections to take instead of those that the netlist's own ``.lib`` lines name.
         compat: ngspice's compatibility mode.
+        source_path: folders in which included files are looked for beside the netlist's.
+        model_folders: folders in which the sources of modules are looked for.
         lines: canonical lines.
         sources: Verilog-A sources.
         files: netlist files, links resolved.
@@ -386,6 +419,8 @@ class _Reading:
     folder: Path
     sections: Mapping[tuple[Path, str], str] = field(default_factory=dict)
     compat: str = ""
+    source_path: tuple[Path, ...] = ()
+    model_folders: tuple[Path, ...] = ()
     lines: list[Line] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -393,6 +428,9 @@ class _Reading:
 
 def _made(reading: _Reading) -> Netlist:
     """The deck of what was read, its Verilog-A models compiled."""
+    # A title is no part of the circuit; the simulator puts the digest in its place.
+    kept = [line for line in reading.lines if not line.is_apart]
+    reading.sources += _sources_in_folders(kept, reading)
     sources = tuple(dict.fromkeys(real_path(each) for each in reading.sources))
     included: tuple[Path, ...] = sources
     if reading.permission != OURS:
@@ -402,8 +440,6 @@ def _made(reading: _Reading) -> Netlist:
         sources = tuple(each for each in sources if not any(each in tree[1:] for tree in trees))
     models = tuple(compile_model(source, cache=cache_folder() / "models") for source in sources)
     _refuse_namesakes(sources, models, reading.name)
-    # A title is no part of the circuit; the simulator puts the digest in its place.
-    kept = [line for line in reading.lines if not line.is_apart]
     _refuse_mode(reading)
     if reading.permission != OURS:
         for line in kept:
@@ -417,6 +453,14 @@ def _made(reading: _Reading) -> Netlist:
     _check_terminals(canonical, models, reading.name)
     deck = Deck(text="\n".join(canonical), models=models, name=reading.name, compat=reading.compat)
     return Netlist(deck, tuple(dict.fromkeys((*reading.files, *included))))
+
+
+def _sources_in_folders(lines: Sequence[Line], reading: _Reading) -> tuple[Path, ...]:
+    """The sources of modules that ``.model`` lines use, and that no source named by itself is called for."""
+    cards = (line.text.lower().split() for line in lines if line.word == ".model")
+    types = {re.split(r"[(,]", words[2])[0] for words in cards if len(words) > 2}
+    named = {name for source in reading.sources for name in modules_in(source)}
+    return sources_of_modules(types - MODEL_TYPES - named, reading.model_folders, reading.permission)
 
 
 def _refuse_mode(reading: _Reading) -> None:
@@ -474,9 +518,14 @@ def _include(
 ) -> None:
     """Gather the lines of a library's section, or of a file where the section's name is empty."""
     name, section = named
-    path = folder / name
+    folders = tuple(dict.fromkeys((reading.folder, *reading.source_path, folder)))
+    path = located(name, folders, line.where)
     resolved = refuse_file(path, reading.permission, line.where)
-    _refuse_namesake(line, name, resolved, reading.folder)
+    if not resolved.exists() and len(folders) > 1:
+        raise DeckError(
+            f"cannot read netlist {path}, included by {line.file}: there is no {name} in "
+            f"{listed(map(str, folders))}."
+        )
     if not within:
         section = reading.sections.get((resolved, section), section)
     if (resolved, section) in within:
@@ -488,16 +537,6 @@ def _include(
     if section:
         included = _library_section(included, section, path)
     _expand(included, path.parent, reading, (*within, (resolved, section)))
-
-
-def _refuse_namesake(line: Line, name: str, resolved: Path, folder: Path) -> None:
-    """Refuse a file beside the one that includes it, if the deck's folder has another of its name."""
-    other = real_path(folder / name)
-    if other != resolved and other.is_file() and resolved.is_file():
-        raise DeckError(
-            f"{line.where}: there is one {name} beside {line.file} and another beside the deck, and which "
-            "one ngspice takes depends on the folder it is started in. Give one of them another name."
-        )
 
 
 def _is_whole_library(line: Line, compat: str) -> bool:
@@ -516,7 +555,8 @@ def _library(line: Line) -> tuple[str, str] | None:
         return None
     if match[4]:
         raise DeckError(
-            f"{line.where}: {line.text!r} should be .lib FILE SECTION, and {match[4]!r} comes after."
+            f"{line.where}: {shortened(line.text)!r} should be .lib FILE SECTION, and "
+            f"{shortened(match[4])!r} comes after."
         )
     return unquoted(match[1] or match[2]), match[3].lower()
 
@@ -526,7 +566,7 @@ def _library_section(lines: Sequence[Line], section: str, path: Path) -> Sequenc
     heads = [_SECTION.match(line.text) for line in lines]
     names = [match[1].lower() if match else "" for match in heads]
     if section not in names:
-        known = ", ".join(dict.fromkeys(filter(None, names))) or "none"
+        known = listed(dict.fromkeys(filter(None, names)))
         raise DeckError(f"{path} has no library section {section!r}. It has: {known}.")
     begin = names.index(section) + 1
     end = next((at for at in range(begin, len(lines)) if lines[at].word.startswith(".endl")), len(lines))
@@ -566,8 +606,8 @@ def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: 
         if at is not None and at - 1 != len(terminals[cards[words[at]]]):
             wanted = terminals[cards[words[at]]]
             raise DeckError(
-                f"{name}: {line!r} gives {at - 1} nodes, but {cards[words[at]]} has {len(wanted)} terminals: "
-                f"{', '.join(wanted)}."
+                f"{name}: {shortened(line)!r} gives {at - 1} nodes, but {cards[words[at]]} has "
+                f"{len(wanted)} terminals: {', '.join(wanted)}."
             )
 
 
@@ -578,11 +618,13 @@ def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
         if reading.permission.commands:
             return None
         raise DeckError(
-            f"{line.where}: {line.file} has the control command {line.text!r}. A deck may only load models "
-            "there (pre_osdi NAME.osdi): write analyses as .tran, .dc, .op and results as .meas lines."
-            + (f" {TRUST}" if reading.permission.confined else "")
+            f"{line.where}: {line.file} has the control command {shortened(line.text)!r}. A deck may only "
+            "load models there (pre_osdi NAME.osdi): write analyses as .tran, .dc, .op and results as .meas "
+            "lines." + (f" {TRUST}" if reading.permission.confined else "")
         )
-    source = (folder / words[1]).with_suffix(".va")
+    source = located(str(Path(words[1]).with_suffix(".va")), (reading.folder, folder), line.where)
+    if not source.is_file():
+        source = model_beside(source.name, reading.model_folders) or source
     refuse_file(source, reading.permission, line.where)
     if not source.is_file():
         raise DeckError(

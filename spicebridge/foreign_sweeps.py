@@ -8,6 +8,7 @@ from spicebridge.errors import SpicebridgeError
 
 Number = Callable[[str], float]  # reads a SPICE number, or raises SpicebridgeError
 _KINDS = ("lin", "dec", "oct")
+_MOST = 100  # values in a message
 _TEMPERATURE = "write .param tc=27 and .temp {tc} into it"
 
 
@@ -77,7 +78,9 @@ def _span(kind: str, values: list[float]) -> str:
 
 
 def _values(values: list[float]) -> str:
-    return f"values = [{', '.join(f'{each:.12g}' for each in sorted(set(values)))}]"
+    written = [f"{each:.12g}" for each in sorted(set(values))]
+    more = f", ...] of these and {len(written) - _MOST} more" if len(written) > _MOST else "]"
+    return f"values = [{', '.join(written[:_MOST])}{more}"
 
 
 def _data(words: list[str], number: Number) -> str:

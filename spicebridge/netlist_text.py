@@ -12,6 +12,8 @@ _SPACE = re.compile(rf"[{_BLANK}]+")
 _INNER_SPACE = re.compile(rf"(?!^){_SPACE.pattern}")
 _CONTROLS = "".join(map(chr, range(33)))  # what ngspice skips to find a line's * # $ or +
 
+# Here a $ begins a file's name, and no comment.
+_NAMED_BY_VARIABLE = re.compile(rf"\.(?:inc(?:lude)?|lib)[{_BLANK}]+\$[^\s;]+", re.IGNORECASE)
 _APART = re.compile(rf"\.title|\.end(?:[{_BLANK}]|$)", re.IGNORECASE)
 
 
@@ -106,7 +108,8 @@ def _without_comment(line: str, *, commands: bool, dollars: bool) -> str:
     """The line up to its comment. As in ngspice, none begins in quotes, or right after them with ;."""
     if line.lstrip(_CONTROLS).startswith(("*", "#")):
         return ""
-    at = 0
+    named = None if commands else _NAMED_BY_VARIABLE.match(line)
+    at = named.end() if named else 0
     while at < len(line):
         if (quote := line[at]) in "\"'":
             at = _after_quoted(line, at + 1, quote)

@@ -7,6 +7,8 @@ what is listed here is what is allowed, by exact words, and not what is known to
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.netlist_text import Line
+from spicebridge.settings import shortened
 from spicebridge.verilog_a.source import tokenize
 
 
@@ -49,7 +52,7 @@ _OPTIONS = _words(
 )
 # ngspice's own devices and XSPICE's code models, without those that open files or sockets or run programs:
 # ndev, numd, nbjt, numos, filesource, table2d, table3d, xfer, d_source, d_state, d_process, d_cosim.
-_MODEL_TYPES = _words(
+MODEL_TYPES = _words(
     """
     c cap csw cpl d l ltra nhfet njf nmf nmos npn nsoi phfet pjf pmf pmos pnp psoi r res sw txl
     urc vdmos vdmosn vdmosp adc_bridge aswitch bidi_bridge capacitoric climit cmeter core cpline
@@ -78,10 +81,12 @@ class Permission:
         files: the files it may read, and the folders with all that lies in them, links resolved; its lines
             are then held to what is allowed. None: any file and any line.
         commands: whether its ``.control`` blocks stay in it.
+        base: the folder that names in its TOML file are relative to; None without such a file.
     """
 
     files: tuple[Path, ...] | None = None
     commands: bool = False
+    base: Path | None = None
 
     @property
     def confined(self) -> bool:
@@ -102,9 +107,11 @@ class RefusedError(SpicebridgeError):
     """A deck from outside that would do what it may not."""
 
 
-def outside(files: Iterable[Path]) -> Permission:
+def outside(files: Iterable[Path], base: Path | None = None) -> Permission:
     """The permission of a deck from elsewhere: to read these files and what lies in these folders."""
-    return Permission(files=tuple(real_path(path) for path in files))
+    return Permission(
+        tuple(real_path(path) for path in files), base=None if base is None else real_path(base)
+    )
 
 
 def real_path(path: Path) -> Path:
@@ -132,7 +139,7 @@ def refuse_line(line: Line, modules: Collection[str]) -> None:
         RefusedError: it may not.
     """
     if reason := _reason(line.text, modules):
-        raise RefusedError(f"{line.where}: {_shortened(line.text)!r} is refused: {reason}. {TRUST}")
+        raise RefusedError(f"{line.where}: {shortened(line.text, 80)!r} is refused: {reason}. {TRUST}")
 
 
 def refuse_file(path: Path, permission: Permission, by: str) -> Path:
@@ -145,11 +152,23 @@ def refuse_file(path: Path, permission: Permission, by: str) -> Path:
     if permission.covers(resolved):
         return resolved
     leads = "" if resolved.name == path.name else f" (it leads to {resolved.name})"
-    raise RefusedError(
-        f"{by}: the file {path.name}{leads} is refused: it is none of the files, and in none of the folders, "
-        "that this deck may read: what lies beside it, for simulate; what files in a TOML file names. "
-        f"{TRUST}"
+    there = (
+        f"it lies at {resolved}, which this deck may not read"
+        if resolved.exists()
+        else f"it would lie at {resolved}, where there is none, and this deck may not read there"
     )
+    raise RefusedError(
+        f"{by}: the file {path.name}{leads} is refused: {there}. {_remedy(resolved, permission.base)} {TRUST}"
+    )
+
+
+def _remedy(resolved: Path, base: Path | None) -> str:
+    """How a deck is allowed to read a file."""
+    if base is None:
+        return "For simulate, put it beside the deck; for a sweep, name it under files in the TOML file."
+    near = resolved.is_relative_to(base.parent) and base.parent != Path(base.anchor)
+    named = Path(os.path.relpath(resolved, base)).as_posix() if near else str(resolved)
+    return f"Add it, or its folder, to files in the TOML file: files = [{json.dumps(named)}]."
 
 
 def permitted_sources(source: Path, permission: Permission) -> tuple[Path, ...]:
@@ -236,13 +255,9 @@ def _model_reason(line: str, modules: Collection[str]) -> str | None:
     if match is None:
         return "it is not of the form .model NAME TYPE with a plain name and type"
     kind = match[1].lower()
-    if kind not in _MODEL_TYPES and kind not in modules:
+    if kind not in MODEL_TYPES and kind not in modules:
         return (
             f"the model type {kind} is not among those that are allowed (ngspice's own, XSPICE's that open "
             "no file, and the Verilog-A models that the deck loads)"
         )
     return None
-
-
-def _shortened(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}..."

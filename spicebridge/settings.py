@@ -24,6 +24,18 @@ def parse_setting(text: str) -> Any:
     return read["value"] if len(read) == 1 else text  # further lines would be further settings
 
 
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names for a message, the first few of many; ``none`` if there is none."""
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more or "none"
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """A text for a message, the beginning of a long one."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def is_name(text: str) -> bool:
     """Whether a table or a run may be called this: no folder, dot or space in it."""
     return _NAME.fullmatch(text) is not None

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spicebridge.project import results_folder
+from spicebridge.settings import listed
 from spicebridge.table import LookupTable, TableError, is_labels
 
 _PREFIXES = (
@@ -214,7 +215,7 @@ def variable_of(table: LookupTable, quantity: str) -> xr.DataArray:
     """
     if quantity not in table.quantities:
         raise TableError(
-            f"table {table.name} has no quantity {quantity!r}. It has: {', '.join(table.quantities)}."
+            f"table {table.name} has no quantity {quantity!r}. It has: {listed(table.quantities)}."
         )
     return table.data[quantity]
 

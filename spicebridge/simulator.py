@@ -28,6 +28,7 @@ from spicebridge.lasting_commands import outlasts
 from spicebridge.measured_vectors import measured_vectors, unmeasured
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.ngspice_words import UNSOLVED, is_abort, is_complaint, of_measures, told_reason
+from spicebridge.settings import listed, shortened
 from spicebridge.still_clock import use_still_clock
 from spicebridge.verilog_a import CompiledModel
 
@@ -118,7 +119,7 @@ class Waveforms:
         elif match := re.fullmatch(r"v\((.+)\)", key):
             key = match[1]
         if key not in self.vectors:
-            raise SpicebridgeError(f"no waveform {name!r}. Saved are: {', '.join(sorted(self.vectors))}.")
+            raise SpicebridgeError(f"no waveform {name!r}. Saved are: {listed(sorted(self.vectors))}.")
         return self.vectors[key]
 
 
@@ -359,11 +360,11 @@ class NgspiceSimulator:
             line for line in complaints or self._log if not _CHATTER.match(line) and deck.digest not in line
         ]
         words = (words[:_LOG_TAIL] if complaints else words[-_LOG_TAIL:]) or ["ngspice said nothing"]
-        parameters = ", ".join(f"{name}={value}" for name, value in deck.parameters.items())
+        parameters = listed(f"{name}={shortened(value, 40)}" for name, value in deck.parameters.items())
         unsolved = any(_IS_UNSOLVED.search(line) for line in complaints)
         raise (ConvergenceError if unsolved else SimulationError)(
-            f"ngspice failed on {deck.name}{f' at {parameters}' if parameters else ''}.\n"
-            + "\n".join(f"  {line.strip()}" for line in words),
+            f"ngspice failed on {deck.name}{f' at {parameters}' if deck.parameters else ''}.\n"
+            + "\n".join(f"  {shortened(line.strip())}" for line in words),
             deck=deck,
             log="\n".join(self._log),
             reason=told_reason(complaints) or words[0].strip(),

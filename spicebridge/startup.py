@@ -19,7 +19,7 @@ _MODES = re.compile(r"(?:spe|ps|lt|hs|ki|eg|s3|xs|a)+")
 _BEHAVIOUR = re.compile(r"\bngbehavior\s*=\s*[\"']?([\w.]+)", re.IGNORECASE)
 _OPTION = re.compile(r"^\s*options?\s+(.*)$", re.IGNORECASE)
 _SETTING = re.compile(r"([a-z_]\w*)(?:\s*=\s*([^\s;$]+))?", re.IGNORECASE)
-_SOURCE_PATH = re.compile(r"\bsourcepath\s*=\s*\(([^)]*)\)", re.IGNORECASE)
+_SOURCE_PATH = re.compile(r"^set\s+sourcepath\s*=\s*\(([^)]*)\)")
 _OPTION_LINE = re.compile(r"^\.opt(?:ions?)?\s+(.*)$", re.IGNORECASE)
 # Options that change what is printed, and no value.
 _HARMLESS = frozenset({
@@ -49,6 +49,11 @@ class Startup:
     options: tuple[tuple[str, str], ...]
     source_path: tuple[str, ...]
     others: tuple[str, ...]
+
+    def source_folders(self, folder: Path) -> tuple[Path, ...]:
+        """The folders of the source path as ngspice finds them where it is started in ``folder``."""
+        home = os.environ.get("HOME", "~")
+        return tuple(folder / (home + each[1:] if each[:2] == "~/" else each) for each in self.source_path)
 
 
 def check_compat(mode: object) -> str:
@@ -95,8 +100,9 @@ def _read(path: Path) -> Startup:
         if match := _BEHAVIOUR.search(line):
             compat = match[1].lower()
         if match := _SOURCE_PATH.search(line):
-            named = (each.strip("\"'") for each in match[1].split())
-            source_path += [each for each in named if not each.startswith("$")]
+            named = [each.strip("\"'") for each in match[1].split()]
+            kept = source_path if "$sourcepath" in named else []  # else the last such line counts
+            source_path = [*kept, *(each for each in named if not each.startswith("$"))]
         elif match := _OPTION.match(line):
             options += [(name.lower(), value) for name, value in _SETTING.findall(match[1])]
         elif not _BEHAVIOUR.search(line):

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
+from spicebridge.settings import listed
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
 DECLARED = ("units", "long_name", "scale", "flag_meanings", "labels")
@@ -144,7 +145,7 @@ class LookupTable:
     def _variable(self, quantity: str) -> xr.DataArray:
         if quantity not in self.data.data_vars:
             raise TableError(
-                f"table {self.name} has no quantity {quantity!r}. It has: {', '.join(self.quantities)}."
+                f"table {self.name} has no quantity {quantity!r}. It has: {listed(self.quantities)}."
             )
         return self.data[quantity]
 
@@ -162,7 +163,7 @@ class LookupTable:
     def _category(self, axis: str, value: ArrayLike) -> str:
         categories = [str(each) for each in self.data[axis].values]
         if str(value) not in categories:
-            raise TableError(f"{self.name} has no {axis} {str(value)!r}. It has: {', '.join(categories)}.")
+            raise TableError(f"{self.name} has no {axis} {str(value)!r}. It has: {listed(categories)}.")
         return str(value)
 
     def _within(self, axis: str, value: ArrayLike) -> NDArray[np.float64]:

@@ -283,7 +283,8 @@ def test_a_deck_that_fails_is_told_and_kept(line: str, words: str, tmp_path: Pat
     with pytest.raises(SimulationError, match=words):
         raise error
     kept = tmp_path / f"{error.deck.digest[:12]}.cir"
-    assert f"Deck kept: {kept}   Replay: ngspice -b {kept}" in str(error)
+    raw = "" if ".meas" in RC else f"-r {kept.with_suffix('.raw')} "
+    assert f"Deck kept: {kept}   Replay: ngspice -b {raw}{kept}" in str(error)
     assert line.splitlines()[0] in kept.read_text()
 
 

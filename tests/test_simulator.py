@@ -403,7 +403,7 @@ def test_a_failure_names_the_parameter_values() -> None:
 
 def test_the_failed_deck_is_kept_at_the_printed_path_and_fails_there_too(ngspice_program: str) -> None:
     said = failure(RC + "x1 out 0 nosuch")
-    kept = re.search(r"Deck kept: (\S+)   Replay: ngspice -b (\S+)$", said)
+    kept = re.search(r"Deck kept: (\S+)   Replay: ngspice -b -r \S+\.raw (\S+)$", said)
     assert kept is not None
     assert kept[1] == kept[2]
     assert Path(kept[1]).is_file()

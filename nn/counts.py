@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +26,25 @@ class UpdateCounts:
         flips: changes of an MTJ's state.
         reads: reads before a pulse, by the weight found: -1, 0, +1, shape (3,).
         pulses: pulses sent, by direction, shape (grid entries,) each; entry 0 counts the pulses not sent.
+        inputs: inputs that were not zero, of each layer, summed over the training images; shape (layers,).
     """
 
     updates: int = 0
     flips: int = 0
     reads: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     pulses: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    inputs: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def book(self, sampler: PulseSampler, histogram: NDArray[np.int64]) -> None:
         """Add a histogram over grid entries; entries past the longest count as the longest."""
         known = self.pulses.setdefault(sampler.direction, np.zeros(len(sampler.width), np.int64))
         known += histogram[: len(known)]
         known[-1] += histogram[len(known) :].sum()
+
+    def see(self, inputs: Sequence[NDArray[Any]]) -> None:
+        """Count what of a batch's inputs, one array (images, inputs) a layer, is not zero."""
+        seen = np.array([np.count_nonzero(x) for x in inputs], np.int64)
+        self.inputs = seen + self.inputs if len(self.inputs) else seen
 
     @property
     def pulses_sent(self) -> int:
@@ -47,6 +56,8 @@ class UpdateCounts:
         self.updates += other.updates
         self.flips += other.flips
         self.reads += other.reads
+        if len(other.inputs):
+            self.inputs = other.inputs + self.inputs if len(self.inputs) else other.inputs.copy()
         for direction, histogram in other.pulses.items():
             mine = self.pulses.setdefault(direction, np.zeros_like(histogram))
             mine += histogram

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from nn.arrays import Float32s, Levels
 from nn.network import Layer
-from nn.periphery import book_columns
 from nn.synapse import STATES, SynapseDevice, Synapses
 from spicebridge.energy import EnergyLedger
 
@@ -54,8 +53,7 @@ def feedforward_ledger(
         hidden_inputs: ternary inputs of the later layers, shape (images, inputs of the layer) each.
 
     Returns:
-        Components ``layer 1`` .. with one action per state and activation (simulated), and ``layer 1
-        periphery`` .. (cited).
+        Components ``layer 1`` .. with one action per state and activation.
     """
     ledger = EnergyLedger()
     counts = [count_planes(levels, bits), *(count_activations(x) for x in hidden_inputs)]
@@ -72,11 +70,4 @@ def feedforward_ledger(
                     joules=events * float(device.read_energy[row, column]),
                     source=device.read_source,
                 )
-        book_columns(
-            ledger,
-            f"layer {number} periphery",
-            outputs=layer.synapses.weights.shape[1],
-            planes=bits if number == 1 else 1,
-            images=len(levels),
-        )
     return ledger

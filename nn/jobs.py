@@ -23,7 +23,7 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
 from spicebridge.table import LookupTable
 
-LAYOUT = 1  # of the checkpoints; a new number leaves older ones unused
+LAYOUT = 2  # of the checkpoints; a new number leaves older ones unused
 OF_THE_WHOLE = ("name", "description", "seeds", "ablation_seeds", "retention_ages")
 """Settings that the training of any one network does not depend on."""
 

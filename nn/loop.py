@@ -99,6 +99,7 @@ def train_one(
             scores, kept = forward(network, dataset.values(dataset.train_levels[chosen]), activation)
             batch_loss, gradient = squared_hinge(scores, labels)
             gradients = backward(kept, gradient, activation)
+            counts.see([each.x for each in kept])
             done = step / steps
             rate = arm.rate_start * (arm.rate_end / arm.rate_start) ** done
             norm_rate = experiment.norm_rate * (1 - done)

@@ -1,15 +1,11 @@
-"""Energies of what is not simulated: converters and digital arithmetic, each with its source, at 45 nm.
-
-Absent, and said so in the record: the line drivers' own gates and logic (the charge they move is simulated),
-wire beyond one cell's length, memory for moments and activations, the random numbers of the dither, square
-root and division in Adam, and the gradient's own matrix products.
-"""
+"""Energies of what is not simulated: converters, arithmetic and memories, each with its source, at 45 nm."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from spicebridge.energy import EnergyLedger, Source
+from spicebridge.energy import Source
 
 
 @dataclass(frozen=True)
@@ -27,6 +23,7 @@ ADC_8_BIT = CitedEnergy(3.25e-12, _ADC)
 ADC_6_BIT = CitedEnergy(2.0e-12, _ADC)
 ADC_4_BIT = CitedEnergy(1.75e-12, _ADC)
 ADD_INT32 = CitedEnergy(0.1e-12, _HOROWITZ)
+ADD_INT16 = CitedEnergy(0.05e-12, _HOROWITZ)
 MULTIPLY_INT32 = CitedEnergy(3.1e-12, _HOROWITZ)
 ADD_FP32 = CitedEnergy(0.9e-12, _HOROWITZ)
 MULTIPLY_FP32 = CitedEnergy(3.7e-12, _HOROWITZ)
@@ -41,36 +38,45 @@ MEMORY_32_KB = CitedEnergy(10e-12, _HOROWITZ)
 MEMORY_1_MB = CitedEnergy(50e-12, _HOROWITZ)
 MEMORY_DRAM = CitedEnergy(650e-12, _HOROWITZ)
 
-ADAM_MULTIPLICATIONS = 6
-ADAM_ADDITIONS = 3
 
-ABSENT = (
-    "line drivers' own gates and logic",
-    "wire beyond one cell's length",
-    "memory of moments and activations",
-    "random numbers of the dither",
-    "square root and division in Adam",
-    "matrix products of the gradient",
+MULTIPLY = MappingProxyType(
+    {"fp32": MULTIPLY_FP32, "fp16": MULTIPLY_FP16, "int32": MULTIPLY_INT32, "int8": MULTIPLY_INT8}
 )
+ADD = MappingProxyType(
+    {"fp32": ADD_FP32, "fp16": ADD_FP16, "int32": ADD_INT32, "int16": ADD_INT16, "int8": ADD_INT8}
+)
+"""By number format."""
+
+PULSE_WIDTH_DRIVER = CitedEnergy(
+    255 * ADD_INT8.joules,
+    Source("assumed: comparison with a shared counter, add of 8 bits, Horowitz, ISSCC 2014, 45 nm"),
+)
+"""Of an input of 8 bits: a comparison in each of 255 clock periods."""
+
+WORD = 32
+"""Bits of a word of the memories above."""
+
+_ABOVE = Source(f"assumed: fourfold a bit above 8, as thermal noise has it, from {_ADC.name}")
 
 
-def book_columns(ledger: EnergyLedger, component: str, *, outputs: int, planes: int, images: int) -> None:
-    """Book a layer's read-out: an ADC conversion per column and plane, shift-and-add, batch norm per
-    output."""
-    columns = outputs * images
-    _book(ledger, component, "ADC conversion, 6 bit", ADC_6_BIT, columns * planes)
-    if planes > 1:
-        _book(ledger, component, "shift and add", ADD_INT32, columns * planes)
-    _book(ledger, component, "batch norm multiply", MULTIPLY_INT32, columns)
-    _book(ledger, component, "batch norm add", ADD_INT32, columns)
+def adc(bits: int) -> CitedEnergy:
+    """A conversion: the cited one of the next number of bits that there is; assumed above 8."""
+    for known, cited in ((4, ADC_4_BIT), (6, ADC_6_BIT), (8, ADC_8_BIT)):
+        if bits <= known:
+            return cited
+    return CitedEnergy(ADC_8_BIT.joules * 4 ** (bits - 8), _ABOVE)
 
 
-def book_updates(ledger: EnergyLedger, component: str, *, updates: int, reads: int) -> None:
-    """Book the updates' digital part: Adam for each, and a conversion to sense each read."""
-    _book(ledger, component, "sense a state, 4-bit ADC", ADC_4_BIT, reads)
-    _book(ledger, component, "Adam multiply", MULTIPLY_FP32, ADAM_MULTIPLICATIONS * updates)
-    _book(ledger, component, "Adam add", ADD_FP32, ADAM_ADDITIONS * updates)
+def memory_for(bits: float) -> tuple[str, CitedEnergy]:
+    """The smallest of the cited static memories that holds so many bits, and its energy of 32 of them.
 
-
-def _book(ledger: EnergyLedger, component: str, action: str, cited: CitedEnergy, events: int) -> None:
-    ledger.add(component, action, events=events, joules=events * cited.joules, source=cited.source)
+    What one of 1 MB does not hold lies in several: an access is at one bank's energy, without the wires.
+    """
+    for size, name, cited in (
+        (2**13, "an SRAM of 8 KB", MEMORY_8_KB),
+        (2**15, "an SRAM of 32 KB", MEMORY_32_KB),
+        (2**20, "an SRAM of 1 MB", MEMORY_1_MB),
+    ):
+        if bits <= 8 * size:
+            return name, cited
+    return f"{-(-bits // 2**23):.0f} SRAMs of 1 MB", MEMORY_1_MB

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from nn.arms import ARMS
+from nn.costs import accounting_block
 from nn.counts import UPDATE, UpdateCounts
 from nn.data import Dataset
 from nn.experiment import Experiment, json_like
 from nn.jobs import runs_by_arm
 from nn.loop import Given, Outcome
 from nn.origin import describe_images, describe_tables, versions
-from nn.periphery import ABSENT, book_updates
 from nn.synapse import DISTURB_LIMIT, SynapseDevice
 from spicebridge.energy import (
     OPERATIONS_PER_MAC,
@@ -25,7 +25,6 @@ from spicebridge.energy import (
 )
 from spicebridge.table import LookupTable
 
-TILE = 128  # synapses on a line, for the half-selected cells; assumed, an array size in common use
 HALF_SELECTED = "idle siblings and half-selected cells, of which the table does not tell the energy"
 ACCURACY_KEYS = {"table": "accuracy", "ideal": "ideal_accuracy", "float": "baseline_accuracy"}
 
@@ -50,7 +49,8 @@ def make_record(
     Returns:
         ``experiment``, ``settings``, ``data``, ``device``, ``tables``, ``arms``, mean accuracies in per cent
         (``accuracy``, ``ideal_accuracy``, ``baseline_accuracy`` of the arms that were run), ``feedforward``,
-        ``update`` and ``ledgers`` (arm ``table``), ``versions``, ``circumstances``. SI units; energies in J.
+        ``update``, ``ledgers`` and ``accounting`` (arm ``table``), ``versions``,
+        ``circumstances``. SI units; energies in J.
     """
     device, dataset = given.device, given.dataset
     arms = runs_by_arm(outcomes, ARMS)
@@ -68,7 +68,8 @@ def make_record(
         record[ACCURACY_KEYS[name]] = arm["accuracy"]
     on_table = [outcome for outcome in outcomes if outcome.feedforward is not None]
     if on_table:
-        record |= _energy_blocks(on_table, device, dataset, siblings=experiment.encoding != "blind")
+        record |= _energy_blocks(on_table, device, dataset, experiment)
+        record["accounting"] = accounting_block(record)
     record["versions"] = versions()
     record["circumstances"] = dict(circumstances)
     return record
@@ -107,19 +108,18 @@ def _describe_disturb(device: SynapseDevice) -> dict[str, Any] | None:
 
 
 def _energy_blocks(
-    outcomes: Sequence[Outcome], device: SynapseDevice, dataset: Dataset, *, siblings: bool
+    outcomes: Sequence[Outcome], device: SynapseDevice, dataset: Dataset, experiment: Experiment
 ) -> dict[str, Any]:
     reading = merge(outcome.feedforward for outcome in outcomes if outcome.feedforward is not None)
     counts = UpdateCounts()
     for outcome in outcomes:
         counts.add(outcome.counts)
-    updating = counts.ledger(device, siblings=siblings)
-    book_updates(updating, f"{UPDATE} periphery", updates=counts.updates, reads=int(counts.reads.sum()))
+    updating = counts.ledger(device, siblings=experiment.encoding != "blind")
     shapes = [array.shape for name, array in outcomes[0].weights.items() if name.endswith(".weights")]
     images = len(dataset.test_labels) * len(outcomes)
     return {
         "feedforward": feedforward_block(reading, device, shapes=shapes, images=images, bits=dataset.bits),
-        "update": update_block(updating, counts, device),
+        "update": update_block(updating, counts, device, tile=experiment.tile),
         "ledgers": {"feedforward": reading.to_json(), "update": updating.to_json()},
     }
 
@@ -158,7 +158,6 @@ def feedforward_block(
         "images": images,
         "per_read": {"reads": reads, **_per_operation(arrays, OPERATIONS_PER_MAC * reads)},
         "mean_of_nine": {"energy": nine, **_per_operation(nine, OPERATIONS_PER_MAC)},
-        "with_periphery": {**_per_operation(ledger.joules(), operations), "absent": list(ABSENT[:3])},
         "layers": [
             {
                 "name": name,
@@ -175,7 +174,9 @@ def feedforward_block(
     }
 
 
-def update_block(ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevice) -> dict[str, Any]:
+def update_block(
+    ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevice, *, tile: int
+) -> dict[str, Any]:
     """Update energy per operation, over the whole of the training, with energy per pulse and flip beside
     it."""
     total = ledger.joules(UPDATE)
@@ -202,19 +203,19 @@ def update_block(ledger: EnergyLedger, counts: UpdateCounts, device: SynapseDevi
             for sampler in (device.away, device.back)
             if sampler.direction in counts.pulses
         },
-        "half_selected": half_selected_block(total, counts, device),
-        "with_periphery": {
-            **_per_operation(ledger.joules(), operations),
-            "absent": [*ABSENT, *(() if device.away.half_selected else (HALF_SELECTED,))],
-        },
+        "half_selected": half_selected_block(total, counts, device, tile=tile),
+        "nonzero_inputs": counts.inputs.tolist(),
+        "absent": [] if device.away.half_selected else [HALF_SELECTED],
         "definition": (
             f"one synapse's update in one step = {OPERATIONS_PER_UPDATE} operations, flipped or not"
         ),
     }
 
 
-def half_selected_block(array: float, counts: UpdateCounts, device: SynapseDevice) -> dict[str, Any]:
-    """Update energy with what half-selected cells cost on tiles of ``TILE`` x ``TILE`` synapses.
+def half_selected_block(
+    array: float, counts: UpdateCounts, device: SynapseDevice, *, tile: int
+) -> dict[str, Any]:
+    """Update energy with what half-selected cells cost on tiles of ``tile`` x ``tile`` synapses.
 
     Columns are written one after another: a column's gate lines open in four phases, for branch 1 or 2 and
     for either direction, and toggle on all its cells; a pulse on a row's u lines is seen by all columns.
@@ -223,24 +224,25 @@ def half_selected_block(array: float, counts: UpdateCounts, device: SynapseDevic
         array: update energy of the pulsed synapses alone (J).
         counts: what was read and pulsed.
         device: the compiled tables; where they do not tell it, the figures are None.
+        tile: synapses on a line.
     """
     if not (device.away.half_selected and device.back.half_selected):  # unknown, and not zero
         unknown = ("u_line_energy", "e_line_energy", "energy_total", "energy_per_op", "tops_per_watt")
-        return {"tile": TILE, **dict.fromkeys(unknown), "definition": f"{HALF_SELECTED}: not in the table"}
+        return {"tile": tile, **dict.fromkeys(unknown), "definition": f"{HALF_SELECTED}: not in the table"}
     extra = 0.0
     for sampler in (device.away, device.back):
         sent = int(counts.pulses.get(sampler.direction, np.zeros(1, np.int64))[1:].sum())
-        seen_on_u = sent * 2 * (TILE - 1)
+        seen_on_u = sent * 2 * (tile - 1)
         opened = 2 * counts.updates - sent
         extra += seen_on_u * sampler.half_selected["u"] + opened * sampler.half_selected["e"]
     operations = OPERATIONS_PER_UPDATE * counts.updates
     return {
-        "tile": TILE,
+        "tile": tile,
         "u_line_energy": _mean_half_selected(device, "u"),
         "e_line_energy": _mean_half_selected(device, "e"),
         **_per_operation(array + extra, operations),
         "definition": (
-            f"columns of {TILE} x {TILE} tiles written in turn, "
+            f"columns of {tile} x {tile} tiles written in turn, "
             "their gates opened in four phases (branch, direction)"
         ),
     }

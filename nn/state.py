@@ -74,6 +74,7 @@ class State:
             ],
             "updates": self.counts.updates,
             "flips": self.counts.flips,
+            "inputs": self.counts.inputs.tolist(),
         }
 
     def take(self, counted: Mapping[str, Any], arrays: Arrays) -> None:
@@ -82,6 +83,7 @@ class State:
             for name, each in vars(moments).items():
                 each.steps = kept[name]["steps"]
         self.counts.updates, self.counts.flips = counted["updates"], counted["flips"]
+        self.counts.inputs = np.array(counted["inputs"], np.int64)
         for name, array in arrays.items():
             if name.startswith("pulses."):
                 self.counts.pulses[name.removeprefix("pulses.")] = array

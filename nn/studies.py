@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nn import costs
 from nn.experiment import Experiment, experiment_from, read_settings
 from nn.jobs import Progress, train_all
+from nn.mixed_precision import boundaries as mixed_boundaries
 from nn.mixed_precision import experiment as mixed_experiment
 from nn.mixed_precision.experiment import MixedExperiment, mixed_experiment_from
 from nn.mixed_precision.run import MIXED
+from nn.passive_array import costs as array_costs
 from nn.passive_array import experiment as array_experiment
 from nn.passive_array import run as passive_array
 from nn.passive_array.experiment import ArrayExperiment, array_experiment_from
@@ -93,6 +96,19 @@ def run_study(
         resume=resume,
         circumstances=circumstances,
     )
+
+
+def accounted(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with its accounting, worked out from what it holds where it was made without one."""
+    blocks = {
+        None: costs.accounting_block,
+        array_experiment.STUDY: array_costs.accounting_block,
+        mixed_experiment.STUDY: mixed_boundaries.accounting_block,
+    }
+    block = blocks.get(record.get("study"))
+    if block is None or record.get("accounting"):
+        return dict(record)
+    return {**record, "accounting": block(record)}
 
 
 def _epochs(show: Show, epochs: int) -> Callable[[Progress], None]:

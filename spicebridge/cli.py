@@ -478,13 +478,14 @@ def report(run: str, as_json: bool) -> None:
 
     Example: spicebridge report digits_ternary_mtj
     """
+    from nn.studies import accounted
     from spicebridge.catalog import find_record, tables_by_digest
     from spicebridge.files import write_text
     from spicebridge.lineage import chain
     from spicebridge.project import netlists_folder, results_folder
     from spicebridge.report import html_report, summary, text_report
 
-    record = find_record(run)
+    record = accounted(find_record(run))
     if as_json:
         print_json(summary(record))
         return

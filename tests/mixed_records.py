@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nn.mixed_precision.boundaries import accounting_block
 from nn.mixed_precision.costs import energy_block
 from spicebridge.energy import Source
 from tests import synthetic_pcm
@@ -72,6 +73,8 @@ def make_counts() -> dict[str, Any]:
             "layer2": {"events": 2_510 * images, "energy": 2_510 * images * 1e-13},
         },
         "backward_reads": {"layer2": {"events": 2_510 * images, "energy": 2_510 * images * 1e-13}},
+        "nonzero_inputs": [157 * images, 251 * images],
+        "touched_rows": [157 * images, 251 * images],
         "layers": LAYERS,
     }
 
@@ -88,7 +91,7 @@ def make_record() -> dict[str, Any]:
         "t_read": 1e-6,
     }
     sources = [Source(each.name, each.digest) for each in synthetic_pcm.tables().values()]
-    return {
+    record: dict[str, Any] = {
         "experiment": "mnist_pcm_mixed",
         "description": "MNIST on differential PCM pairs, updates gathered in chi",
         "study": "mixed_precision",
@@ -126,3 +129,4 @@ def make_record() -> dict[str, Any]:
         "energy": energy_block(counts, device, LAYERS, sources=sources),
         "circumstances": {"revision": "test"},
     }
+    return record | {"accounting": accounting_block(record)}

@@ -337,7 +337,7 @@ def test_converters_round_to_their_levels_and_cut_beyond_their_range() -> None:
 
 def test_quantised_passes_are_near_exact_ones() -> None:
     weights, shapes = network()
-    converters = Converters(input_bits=8, output_bits=8, forward=8.0, backward=4.0)
+    converters = Converters(input_bits=8, output_bits=8, forward=8.0, backward=4.0, tile=128)
     rough, exact = (Pass(layers_of(weights, None, shapes), 4, each, rng()) for each in (converters, None))
     for done in (rough, exact):
         done.inputs[0][:, :-1] = rng(1).random((4, 6))
@@ -414,7 +414,7 @@ def test_read_energy_is_the_tables_summed_over_every_pair_and_pulse() -> None:
     pairs = some_pairs(rng().uniform(0.2e-6, 12e-6, (2, count)))
     pairs.read[:] = pairs.g
     weights = rng(1).standard_normal(count).astype(np.float32)
-    converters = Converters(input_bits=8, output_bits=8, forward=8.0, backward=2.0)
+    converters = Converters(input_bits=8, output_bits=8, forward=8.0, backward=2.0, tile=128)
     done = Pass(layers_of(weights, None, shapes), 3, converters, rng())
     x = rng(2).random((3, 6)).astype(np.float32)
     x[rng(3).random((3, 6)) < 0.3] = 0

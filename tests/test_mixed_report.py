@@ -72,16 +72,18 @@ def test_the_text_report_opens_with_the_headline_beside_the_papers() -> None:
     assert "97.75 ± 0.08 %" in accuracy
     assert "97.40 % (PCM model), 97.73 % (PCM chip)" in accuracy
     ratio = next(line for line in told.splitlines() if line.strip().startswith("ratio"))
-    assert re.search(r"1\.51×\s+173×", ratio)
+    assert re.search(r"1\.53×\s+173×", ratio)
     assert re.search(r"gap\s+.0\.50 points", told)
-    assert re.search(r"energy of a training image\s+21\.0 µJ", told)
-    assert re.search(r"weight update\s+21\.0 µJ\s+20\.8 µJ", told)
+    assert re.search(r"energy of a training image\s+4\.44 µJ", told)
+    assert re.search(r"weight update\s+4\.42 µJ\s+4\.", told)
 
 
 def test_the_headline_has_two_lines_with_units() -> None:
     first, second = headline_text(make_record()).splitlines()
     assert first == "accuracy PCM pairs 97.75 ± 0.08 %, floating point 98.25 ± 0.08 %"
-    assert second == "a training image 21.0 µJ, digital 31.8 µJ: ratio 1.51×"
+    assert second.startswith("a training image 4.44 µJ, digital 6.79 µJ: ratio 1.53×; feed-forward array ")
+    assert "all-in 14.4 nJ, 27.6 TOPS/W" in second
+    assert second.endswith("weight update 4.42 µJ, 0.0899 TOPS/W; training step 4.44 µJ")
 
 
 def test_a_summary_is_json_with_units_and_every_arm() -> None:
@@ -107,9 +109,9 @@ def test_an_effect_compares_networks_of_the_same_seed() -> None:
 
 def test_the_report_says_plainly_that_the_ratio_is_far_from_the_papers() -> None:
     told = " ".join(text_report(make_record()).split())
-    assert "1.51× here, far from the paper's 173" in told
+    assert "1.53× here, far from the paper's 173" in told
     assert "What would bring it there" in told
-    assert "digital design alone at 6.06 nJ" in told
+    assert "digital design alone at 6.01 nJ" in told
 
 
 def test_the_page_is_whole_and_fetches_nothing(page: str) -> None:

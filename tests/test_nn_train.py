@@ -94,7 +94,14 @@ def test_the_record_is_on_disk_and_its_energies_are_those_of_its_ledgers(tmp_pat
     )
     assert sum(epoch["read_energy"] for epoch in epochs) == near(record["update"]["read_energy"])
     assert record["update"]["energy_per_flip"] * record["update"]["flips"] == near(update.joules("update"))
-    assert record["update"]["with_periphery"]["energy_total"] == near(update.joules())
+    told = record["accounting"]
+    images = 600 * 3 * 2
+    assert told["update"]["array"]["energy_per_image"] == near(record["update"]["energy_total"] / images)
+    assert told["feedforward"]["array"]["tops_per_watt"] == near(record["feedforward"]["tops_per_watt"])
+    seen = record["update"]["nonzero_inputs"]
+    training = ledger_from_json(told["ledgers"]["training"])
+    assert training.events("update products", "outer product, add, fp32") == 32 * seen[0] + 10 * seen[1]
+    assert training.events("update products", "outer product, multiply, fp32") == 32 * seen[0]
     half = record["update"]["half_selected"]
     sent = {name: sum(each["pulses"]) for name, each in record["update"]["pulse_widths"].items()}
     extra = sum(

@@ -296,7 +296,12 @@ def test_an_inference_costs_its_reads_scaled_by_the_square_of_its_inputs() -> No
     assert block["energy_per_inference"] == pytest.approx(total / (12 * 43), rel=1e-9, abs=0.0)
     assert block["macs"] == 15 * 7 + 8 * 3
     assert block["tops_per_watt"] == pytest.approx(2 * 129 / block["energy_per_inference"] * 1e-12)
-    assert block["with_periphery"]["tops_per_watt"] < block["tops_per_watt"]
+    told = record["accounting"]
+    assert told["feedforward"]["array"]["tops_per_watt"] == pytest.approx(block["tops_per_watt"])
+    assert told["feedforward"]["all_in"]["tops_per_watt"] < block["tops_per_watt"]
+    every_row = most + second
+    assert told["feedforward"]["dense"]["array"]["energy_per_image"] == pytest.approx(every_row)
+    assert told["training_step"]["all_in"]["why"].startswith("not applicable")
 
 
 def test_writing_costs_a_pulse_a_cell() -> None:

@@ -6,31 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nn.accounting import Prices
 from nn.periphery import (
     ADC_8_BIT,
-    ADD_FP16,
+    ADD,
     ADD_FP32,
-    ADD_INT8,
-    MEMORY_1_MB,
     MEMORY_8_KB,
-    MEMORY_32_KB,
     MEMORY_DRAM,
-    MULTIPLY_FP16,
+    MULTIPLY,
     MULTIPLY_FP32,
     MULTIPLY_INT8,
+    PULSE_WIDTH_DRIVER,
+    WORD,
+    CitedEnergy,
+    memory_for,
 )
 
 MAC_FP32 = MULTIPLY_FP32.joules + ADD_FP32.joules
-WORD = 32
-"""Bits of a word of memory, and of the digital design's numbers."""
-_OF_THE_MAC = {
-    WORD: (MULTIPLY_FP32.joules / MAC_FP32, ADD_FP32.joules / MAC_FP32),
-    WORD // 2: (MULTIPLY_FP16.joules / MAC_FP32, ADD_FP16.joules / MAC_FP32),
-}
-"""A multiply and an add, as shares of the 32-bit multiply and add, by word length."""
 _HOROWITZ = MULTIPLY_FP32.source.name
-_COMPARISONS = 255
-"""Clock periods of a pulse width of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,14 @@ class Assumption:
 
 
 def assumptions(
-    *, weights: int, t_read: float, pulses_per_image: float, batch: float, active: float
+    *,
+    weights: int,
+    t_read: float,
+    pulses_per_image: float,
+    batch: float,
+    active: float,
+    touched: float | None,
+    conversion: str,
 ) -> tuple[Assumption, ...]:
     """The assumptions, at a run's own read time, pulses, batch and inputs.
 
@@ -78,9 +78,16 @@ def assumptions(
         pulses_per_image: SET pulses that training sent, per image.
         batch: images between two updates.
         active: share of the weights whose input is not zero, mean over images.
+        touched: share of the weights whose input is not zero in one image of a step or more, mean over the
+            steps, as counted; None where it was not, and none are left out.
+        conversion: what one sums, in words.
     """
-    touched = 1 - (1 - active) ** batch
-    return (*_memory(weights), *_arithmetic(touched), *_converters(), *_run(t_read, pulses_per_image, batch))
+    return (
+        *_memory(weights),
+        *_arithmetic(active, touched),
+        *_converters(conversion),
+        *_run(t_read, pulses_per_image, batch),
+    )
 
 
 def values_of(chosen: Sequence[Assumption]) -> Mapping[str, float]:
@@ -88,29 +95,39 @@ def values_of(chosen: Sequence[Assumption]) -> Mapping[str, float]:
     return {key: value for each in chosen for key, value in each.at(each.value).items()}
 
 
-def multiply_and_add(values: Mapping[str, float], *, bits: float = WORD) -> tuple[float, float]:
-    """Energies (J) of a multiply and of an add of 32 or 16 bits."""
-    multiply, add = _OF_THE_MAC[int(bits)]
-    return multiply * values["mac"], add * values["mac"]
+def prices_of(values: Mapping[str, float]) -> Prices:
+    """The prices at the assumptions' values: a multiply and an add in floating point go with ``mac``."""
+    scale = values["mac"] / MAC_FP32
+    floating = ("fp32", "fp16")
+
+    def scaled(cited: Mapping[str, CitedEnergy]) -> dict[str, CitedEnergy]:
+        return {
+            form: CitedEnergy(each.joules * scale, each.source) if form in floating else each
+            for form, each in cited.items()
+        }
+
+    multiply = scaled(MULTIPLY)
+    outer = min(multiply[word_form(values["chi_bits"])].joules, values["outer_multiply"] * scale)
+    return Prices(
+        multiply=multiply | {OUTER: CitedEnergy(outer, MULTIPLY_FP32.source)},
+        add=scaled(ADD),
+        driver=CitedEnergy(values["dac"], PULSE_WIDTH_DRIVER.source),
+        adc=CitedEnergy(values["adc"], ADC_8_BIT.source),
+    )
 
 
-def outer_product(values: Mapping[str, float]) -> tuple[float, float]:
-    """Energies (J) of the multiply and of the add of one entry of chi's outer product."""
-    multiply, add = multiply_and_add(values, bits=values["chi_bits"])
-    return min(multiply, values["outer_multiply"] * values["mac"] / MAC_FP32), add
+OUTER = "product's word"
+"""The number format of chi's outer product, whose energy is an assumption of its own."""
 
 
-def memory_for(weights: int) -> tuple[str, float]:
-    """The smallest memory of the cited ones that holds a word for each weight, and its energy (J) a word."""
-    sizes = ((8192, "an SRAM of 8 KB", MEMORY_8_KB), (32768, "an SRAM of 32 KB", MEMORY_32_KB))
-    for size, name, cited in (*sizes, (2**20, "an SRAM of 1 MB", MEMORY_1_MB)):
-        if weights * WORD / 8 <= size:
-            return name, cited.joules
-    return "DRAM, lower end", MEMORY_DRAM.joules
+def word_form(bits: float) -> str:
+    """The floating-point format of so many bits."""
+    return {WORD: "fp32", WORD // 2: "fp16"}[int(bits)]
 
 
 def _memory(weights: int) -> tuple[Assumption, ...]:
-    name, value = memory_for(weights)
+    name, memory = memory_for(WORD * weights)
+    value = memory.joules
     cited = f"{_HOROWITZ}: {name}, half of 64 bits; a word for each weight is {weights * WORD / 8e6:.2g} MB"
     own = "assumed: as in the other design"
     ends = "an SRAM of 8 KB, as if cut into small banks without wires; DRAM outside the chip"
@@ -123,11 +140,12 @@ def _memory(weights: int) -> tuple[Assumption, ...]:
     )
 
 
-def _arithmetic(touched: float) -> tuple[Assumption, ...]:
-    skipped = (
-        "a step leaves out the rows whose inputs are zero in all its images (taken as independent); none "
-        "left out"
-    )
+def _arithmetic(active: float, touched: float | None) -> tuple[Assumption, ...]:
+    counted = touched is not None
+    a_step, an_image = (touched, active) if touched is not None else (1.0, 1.0)
+    source = "counted in training" if counted else "none left out: the run did not count rows"
+    of_a_step = "a step's images all alike; none left out"
+    of_an_image = "the rows of an image's inputs above zero; none left out"
     return (
         Assumption(
             "mac",
@@ -154,22 +172,25 @@ def _arithmetic(touched: float) -> tuple[Assumption, ...]:
             MULTIPLY_FP32.joules,
             "8 bits, as converters give inputs and errors; as in the headline",
         ),
-        Assumption(
-            "chi_touched", "entries of chi that a step touches", 1.0, "share", "assumed: none left out",
-            touched, 1.0, skipped,
-        ),
-        Assumption(
-            "weights_touched", "digital design's weights that a step touches", 1.0, "share",
-            "assumed: none left out", touched, 1.0, skipped,
+        *(
+            Assumption(key, f"{whose} that {what} touches", value, "share", source, active, 1.0, ends)
+            for whose, memory, products in (
+                ("entries of chi", "chi_touched", "chi_products"),
+                ("digital design's weights", "weights_touched", "weights_products"),
+            )
+            for key, what, value, ends in (
+                (memory, "a step", a_step, of_a_step),
+                (products, "an image", an_image, of_an_image),
+            )
         ),
     )  # fmt: skip
 
 
-def _converters() -> tuple[Assumption, ...]:
-    dac = _COMPARISONS * ADD_INT8.joules
+def _converters(conversion: str) -> tuple[Assumption, ...]:
+    dac = PULSE_WIDTH_DRIVER.joules
     return (
         Assumption(
-            "adc", "conversion of a column, 8 bits", ADC_8_BIT.joules, "J", ADC_8_BIT.source.name,
+            "adc", f"conversion of {conversion}, 8 bits", ADC_8_BIT.joules, "J", ADC_8_BIT.source.name,
             1.33e-12, 6.5e-12, "the same fit at 28 nm; at 65 nm",
         ),
         Assumption(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nn.arrays import Float32s
 
 
 @dataclass
@@ -40,6 +42,9 @@ class Counts:
         sampled_steps: steps whose reads were taken.
         forward, backward: reads of the sampled steps, one entry a layer.
         look: reads of every pair at full width, one look a sampled step.
+        inputs: inputs that were not zero, of each layer, summed over the images, the constant one included.
+        rows: rows of each layer's weights whose input was not zero in any image of the step, summed over the
+            steps: what an update touches.
     """
 
     images: int = 0
@@ -56,6 +61,14 @@ class Counts:
     forward: list[Reading] = field(default_factory=list)
     backward: list[Reading] = field(default_factory=list)
     look: Reading = field(default_factory=Reading)
+    inputs: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+
+    def see(self, inputs: Sequence[Float32s]) -> None:
+        """Count a step's inputs, one array (images, inputs) a layer, that are not zero, and their rows."""
+        pulsed = [x != 0 for x in inputs]
+        self.inputs = summed(self.inputs, [int(np.count_nonzero(x)) for x in pulsed])
+        self.rows = summed(self.rows, [int(np.count_nonzero(x.any(axis=0))) for x in pulsed])
 
     @property
     def pulses(self) -> int:
@@ -77,10 +90,18 @@ class Counts:
             for reading, more in zip(mine, theirs, strict=True):
                 reading.add(more)
         self.look.add(other.look)
+        self.inputs, self.rows = summed(self.inputs, other.inputs), summed(self.rows, other.rows)
 
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON-like values; ``counts_from_json`` reads them back."""
         return asdict(self) | {"set_pulses": self.set_pulses.tolist()}
+
+
+def summed(mine: Sequence[int], theirs: Sequence[int]) -> list[int]:
+    """Layer by layer; one that has counted nothing yet has no layers."""
+    if not (mine and theirs):
+        return list(mine or theirs)
+    return [one + other for one, other in zip(mine, theirs, strict=True)]
 
 
 def counts_from_json(values: Mapping[str, Any]) -> Counts:

@@ -54,6 +54,8 @@ class MixedExperiment:
         initial_share: share of the pairs that one SET pulse starts off, on a device drawn at random.
         image_time: time that a training image takes, by which devices age (s).
         drift_reference: age at which a conductance is as the tables give it, for the arm without drift (s).
+        tile: inputs whose currents one conversion sums, forward and backward; the parts of a longer column
+            are converted apart and added. Assumed, an array size in common use.
         dac_bits, adc_bits: bits of inputs and of outputs; signed values have one of them for the sign.
         adc_range_forward: outputs within +- this are converted, weight times full-width input.
         adc_range_backward: the same of the transposed product, whose inputs are scaled to the largest.
@@ -85,6 +87,7 @@ class MixedExperiment:
     initial_share: float = 0.1
     image_time: float = 0.01
     drift_reference: float = 38.6
+    tile: int = 128
     dac_bits: int = 8
     adc_bits: int = 8
     adc_range_forward: float = 8.0
@@ -122,7 +125,7 @@ def _check_ranges(check: Checks) -> None:
     check.training(fewest_layers=1)
     check.one_of("study", (STUDY,))
     check.above_zero(
-        "batch", "epochs", "rate_start", "rate_end", "g_scale", "image_time", "drift_reference",
+        "batch", "epochs", "tile", "rate_start", "rate_end", "g_scale", "image_time", "drift_reference",
         "adc_range_forward", "adc_range_backward", "v_read", "t_read", "refresh_interval",
         "refresh_threshold", "refresh_difference", "refresh_pulses", "energy_interval", "ablation_seeds",
         "retention_ages",

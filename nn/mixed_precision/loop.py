@@ -158,6 +158,7 @@ def _train_epoch(job: Job, given: Given, state: State) -> dict[str, Any]:
         units = network.forward()
         loss += network.backward(labels) / steps
         correct += int(np.count_nonzero(units.argmax(axis=1) == labels))
+        counts.see(network.inputs)
         if isinstance(state.memory, PairMemory) and counts.steps % experiment.energy_interval == 0:
             sample_reads(counts, given.energy, state.memory.pairs, network, shapes)
         done = counts.steps / (steps * experiment.epochs)
@@ -233,6 +234,7 @@ def _network(job: Job, shapes: Shapes, memory: Memory, images: int, rng: np.rand
         output_bits=experiment.adc_bits,
         forward=experiment.adc_range_forward,
         backward=experiment.adc_range_backward,
+        tile=experiment.tile,
     )
     layers = layers_of(memory.weights, memory.noise, shapes)
     return Pass(layers, images, converters if arm.converters else None, rng)

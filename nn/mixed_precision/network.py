@@ -5,8 +5,9 @@ unit - target. (With half the squared difference, the error has another factor u
 starts on a plateau that only small batches leave.)
 
 The inputs of a layer are pulses whose widths span 0 .. 1 in steps of the converter; the noise of a read lasts
-as long as the read, so that of independent devices adds up to a normal error of each output with variance
-sum_i x_i^2 s_i^2: drawn there, it has the distribution that drawing it in every device would give.
+as long as the read, so that of independent devices adds up to a normal error of each sum with variance
+sum_i x_i^2 s_i^2: drawn there, it has the distribution that drawing it in every device would give. A column
+longer than a tile is read in parts, each converted by itself; the parts are added as numbers.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ class Converters:
         input_bits: of hidden activations in [0, 1]; signed inputs have one bit fewer for their size.
         output_bits: of outputs, of both signs.
         forward, backward: outputs within +- this are told apart, larger ones cut.
+        tile: inputs that one conversion sums; the parts of a longer column are converted apart and added.
     """
 
     input_bits: int
     output_bits: int
     forward: float
     backward: float
+    tile: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,23 +100,15 @@ class Pass:
         self.deltas = [np.empty((images, outputs), np.float32) for _, outputs in shapes]
         self.errors = [np.empty((images, outputs), np.float32) for _, outputs in shapes]
         self._units = [np.empty((images, outputs), np.float32) for _, outputs in shapes]
-        self._draws = [np.empty((images, outputs), np.float32) for _, outputs in shapes]
-        self._spread = [np.empty((images, outputs), np.float32) for _, outputs in shapes]
-        self._squares = [np.empty((images, inputs), np.float32) for inputs, _ in shapes]
+        self._kept: dict[tuple[int, ...], Float32s] = {}
         self._back = [np.empty((images, inputs - 1), np.float32) for inputs, _ in shapes]
-        self._back_draws = [np.empty((images, inputs - 1), np.float32) for inputs, _ in shapes]
 
     def forward(self) -> Float32s:
         """The output units, shape (images, classes), of what was put in ``inputs[0][:, :-1]``."""
         last = len(self.layers) - 1
         for number, (layer, x, y) in enumerate(zip(self.layers, self.inputs, self._units, strict=True)):
-            np.matmul(x, layer.weights, out=y)
-            if layer.noise is not None:
-                np.multiply(x, x, out=self._squares[number])
-                np.matmul(self._squares[number], layer.noise, out=self._spread[number])
-                self._disturb(y, self._spread[number], self._draws[number])
-            if self.converters is not None:
-                convert_outputs(y, self.converters.output_bits, self.converters.forward)
+            reach = self.converters.forward if self.converters else None
+            self._read(x, layer.weights, layer.noise, reach, out=y)
             expit(y, out=y)
             if number < last:
                 following = self.inputs[number + 1][:, :-1]
@@ -148,17 +143,44 @@ class Pass:
             scale[scale == 0] = 1
             np.divide(delta, scale, out=seen)
             convert_signed(seen, self.converters.input_bits)
-        np.matmul(seen, layer.weights[:-1].T, out=back)
-        if layer.noise is not None:
-            spread = np.matmul(seen * seen, layer.noise[:-1].T)
-            self._disturb(back, spread, self._back_draws[number])
-        if self.converters is not None:
-            convert_outputs(back, self.converters.output_bits, self.converters.backward)
+        noise = None if layer.noise is None else layer.noise[:-1].T
+        reach = self.converters.backward if self.converters else None
+        self._read(seen, layer.weights[:-1].T, noise, reach, out=back)
+        if scale is not None:
             back *= scale
         return back
 
-    def _disturb(self, y: Float32s, variance: Float32s, draws: Float32s) -> None:
-        self.rng.standard_normal(out=draws, dtype=np.float32)
+    def _read(
+        self, x: Float32s, weights: Float32s, noise: Float32s | None, reach: float | None, *, out: Float32s
+    ) -> None:
+        """Sums of x (images, inputs) times weights (inputs, outputs) as they are read, tile by tile, into
+        ``out``: each tile's with the noise of its own devices and a conversion of its own."""
+        inputs = x.shape[1]
+        tile = inputs if self.converters is None else self.converters.tile
+        begins = range(0, inputs, tile)
+        parts = self._parts(len(begins), out)
+        for part, begin in zip(parts, begins, strict=True):
+            np.matmul(x[:, begin : begin + tile], weights[begin : begin + tile], out=part)
+        if noise is not None:
+            squares = x * x
+            spread: Float32s = np.stack([squares[:, b : b + tile] @ noise[b : b + tile] for b in begins])
+            self._disturb(parts, spread)
+        if self.converters is not None and reach is not None:
+            convert_outputs(parts, self.converters.output_bits, reach)
+        if len(begins) > 1:
+            np.sum(parts, axis=0, out=out)
+
+    def _parts(self, tiles: int, out: Float32s) -> Float32s:
+        """Room for each tile's sums, shape (tiles, images, outputs); ``out`` itself where there is one."""
+        if tiles == 1:
+            return out[np.newaxis]
+        shape = (tiles, *out.shape)
+        if shape not in self._kept:
+            self._kept[shape] = np.empty(shape, np.float32)
+        return self._kept[shape]
+
+    def _disturb(self, y: Float32s, variance: Float32s) -> None:
+        draws = self.rng.standard_normal(y.shape, dtype=np.float32)
         np.sqrt(variance, out=variance)
         draws *= variance
         y += draws

@@ -16,6 +16,8 @@ layer; a weight is one pair, two devices.
 - ``outside_support``: SET pulses whose nearest conductance in ``pcm_set`` was not sampled for their number.
 - ``refreshes``: times that the whole memory was looked at. ``refreshed_pairs``: pairs RESET and programmed
   anew. ``refresh_reads``: ``{"events": pairs read, "energy": J}``, each pair once a look at full width.
+- ``nonzero_inputs``, ``touched_rows``: by layer, inputs above zero summed over the images, and rows with one
+  in any image of a step summed over the steps, of every step; absent in records of before they were counted.
 - ``forward_reads``: ``{"layer1": {"events": ..., "energy": ...}, "layer2": ...}``; an event is one input
   pulse at one pair (inputs of zero send none). ``energy`` (J): table ``pair_read`` over the pairs'
   conductances and the pulses' widths. ``backward_reads``: the same for the transposed product, of every layer
@@ -29,7 +31,8 @@ of a line opened for a read), ``set_latency``, ``reset_latency``, ``read_settlin
 these five are None where a table has none),
 ``image_time`` (s), ``drift`` (``{"g_ratio_1s": ..., "g_ratio_1d": ...}``: conductance read at these ages, as
 a share of that at the table's reference), ``dac_bits``, ``adc_bits``, ``adc_range_forward``,
-``adc_range_backward`` (weight units, of a full-width input), ``refresh_interval`` (images),
+``adc_range_backward`` (weight units, of a full-width input), ``tile`` (inputs that a conversion sums;
+absent in records of before, whose conversions summed a whole column), ``refresh_interval`` (images),
 ``refresh_threshold``, ``refresh_difference`` (S), ``refresh_pulses`` (most SET pulses).
 """
 
@@ -43,6 +46,7 @@ import numpy as np
 from nn.experiment import json_like
 from nn.jobs import mean_and_spread, runs_by_arm
 from nn.mixed_precision.arms import ARMS
+from nn.mixed_precision.boundaries import accounting_block
 from nn.mixed_precision.costs import energy_block
 from nn.mixed_precision.counts import Counts, Reading
 from nn.mixed_precision.device import PcmDevice
@@ -71,9 +75,9 @@ def make_record(
 
     Returns:
         ``experiment``, ``study``, ``settings``, ``seeds``, ``data``, ``device``, ``tables``, ``arms``;
-        ``accuracy``, ``accuracy_spread``, ``counts``, ``retention``, ``energy`` (arm ``table``),
-        ``baseline_accuracy`` (arm ``float``), ``gap`` (both); ``versions``, ``circumstances``. Accuracies in
-        per cent, means over the seeds; SI units.
+        ``accuracy``, ``accuracy_spread``, ``counts``, ``retention``, ``energy``, ``accounting`` (arm
+        ``table``), ``baseline_accuracy`` (arm ``float``), ``gap`` (both); ``versions``, ``circumstances``.
+        Accuracies in per cent, means over the seeds; SI units.
     """
     arms = {name: {"about": ARMS[name].about, **told} for name, told in runs_by_arm(outcomes, ARMS).items()}
     layers = [list(shape) for shape in shapes_for(experiment, given.dataset)]
@@ -95,6 +99,7 @@ def make_record(
         record["counts"] = counts
         record["retention"] = retention(experiment, on_table)
         record["energy"] = energy_block(counts, record["device"], layers, sources=given.device.sources)
+        record["accounting"] = accounting_block(record)
     if "float" in arms:
         record["baseline_accuracy"] = arms["float"]["accuracy"]
     if on_table and "float" in arms:
@@ -143,6 +148,8 @@ def summed_counts(
             f"layer{n}": scaled(each, scale) for n, each in enumerate(total.backward[1:], start=2)
         },
         "sampled_steps": total.sampled_steps,
+        "nonzero_inputs": total.inputs,
+        "touched_rows": total.rows,
         "energy_interval": experiment.energy_interval,
         "layers": [list(shape) for shape in layers],
     }
@@ -152,7 +159,7 @@ def describe_device(experiment: MixedExperiment, device: PcmDevice) -> dict[str,
     """The devices and how they are used, as the module's text lists it."""
     set_, reset, read = device.tables
     kept = (
-        "g_scale", "v_read", "t_read", "image_time", "dac_bits", "adc_bits", "adc_range_forward",
+        "g_scale", "v_read", "t_read", "image_time", "tile", "dac_bits", "adc_bits", "adc_range_forward",
         "adc_range_backward", "refresh_interval", "refresh_threshold", "refresh_difference",
         "refresh_pulses",
     )  # fmt: skip

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from nn import accounting
+from nn.accounting import (
+    ADC_BITS,
+    ARRAY_PARTS,
+    BOUNDARIES,
+    FORWARD,
+    Arithmetic,
+    Converters,
+    Layer,
+    Simulated,
+    Work,
+    figure,
+    joules_of,
+    price,
+    unknown,
+)
 from nn.passive_array.operating import Arrays, WritePoint
-from nn.passive_array.placement import Layer, Parallel, Placement
+from nn.passive_array.placement import Layer as Placed
+from nn.passive_array.placement import Parallel, Placement
 from nn.passive_array.splits import Splits
-from nn.periphery import ADC_6_BIT, ADD_INT32, MULTIPLY_INT32
 from spicebridge.energy import OPERATIONS_PER_MAC, EnergyLedger, Source, tops_per_watt
 from spicebridge.table import LookupTable, TableError
 
@@ -30,7 +47,7 @@ def inference_block(
     a reference, count as half in P and half in AP, columns without a task as AP.
     """
     inferences = splits.test_labels.size
-    ledger = EnergyLedger()
+    ledger, dense = EnergyLedger(), 0.0
     source = _source(arrays.read)
     squares = (
         float(np.mean(splits.test_inputs**2)) * len(placement.hidden.rows) / placement.rows,
@@ -41,7 +58,7 @@ def inference_block(
     ):
         energy = square * _full_read(arrays, placement, layer, diameter)
         ledger.add(f"layer {number}", "read", events=inferences, joules=inferences * energy, source=source)
-        book_read_out(ledger, f"layer {number} periphery", outputs=len(layer.columns), inferences=inferences)
+        dense += len(layer.rows) / placement.rows * _full_read(arrays, placement, layer, diameter)
     macs = sum(len(layer.rows) * len(layer.columns) for layer in (placement.hidden, placement.output))
     operations = OPERATIONS_PER_MAC * macs * inferences
     joules = ledger.joules("layer 1") + ledger.joules("layer 2")
@@ -59,7 +76,8 @@ def inference_block(
         else float(
             settling.sel(diameter=diameter, r_segment=arrays.experiment.r_segment, method="nearest").max()
         ),
-        "with_periphery": {**_efficiency(ledger.joules(), operations), "absent": list(ABSENT)},
+        "dense": {"energy_per_inference": dense, "inputs": "every row at the full voltage"},
+        "absent": list(ABSENT),
         "definition": (
             f"1 MAC = {OPERATIONS_PER_MAC} operations; an inference is {macs} MACs, constant rows "
             "counted, in "
@@ -68,18 +86,7 @@ def inference_block(
     }, ledger
 
 
-def book_read_out(ledger: EnergyLedger, component: str, *, outputs: int, inferences: int) -> None:
-    """Book a layer's read-out at cited energies: a conversion, a gain and an offset for each output."""
-    events = outputs * inferences
-    for action, cited in (
-        ("ADC conversion, 6 bit", ADC_6_BIT),
-        ("gain multiply", MULTIPLY_INT32),
-        ("offset add", ADD_INT32),
-    ):
-        ledger.add(component, action, events=events, joules=events * cited.joules, source=cited.source)
-
-
-def _full_read(arrays: Arrays, placement: Placement, layer: Layer, diameter: float) -> float:
+def _full_read(arrays: Arrays, placement: Placement, layer: Placed, diameter: float) -> float:
     """Energy (J) of a read with all rows at the full voltage, of a layer's array."""
     tasks = set(placement.hidden.columns) | set(placement.hidden.references)
     if placement.arrays == 2:
@@ -154,4 +161,75 @@ def _efficiency(joules: float, operations: int) -> dict[str, Any]:
         "operations": operations,
         "energy_per_op": joules / operations,
         "tops_per_watt": tops_per_watt(operations=operations, joules=joules),
+    }
+
+
+NOT_TRAINED = "not applicable: weights are trained in software and written once"
+
+
+def accounting_block(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Array and all-in of inference, and the writing of a solution, as ``nn.costs.accounting_block`` has it.
+
+    A layer's read-out is a conversion, a gain and an offset for each output.
+    """
+    reading, writing, shape = record["feedforward"], record["write"], record["array"]
+    inferences, operations = (
+        reading["inferences"],
+        OPERATIONS_PER_MAC * reading["macs"] * reading["inferences"],
+    )
+    inputs, hidden, classes = shape["network"]
+    outputs = (hidden + classes) * inferences
+    work = Work(
+        images=inferences,
+        layers=(Layer(rows=inputs, columns=hidden), Layer(rows=hidden + 1, columns=classes)),
+        converters=Converters(bits=ADC_BITS, tile=shape["rows"]),
+        arithmetic=tuple(
+            Arithmetic(
+                component="forward logic", action=action, operation=operation, form="int32", events=outputs
+            )
+            for action, operation in (("gain", "multiply"), ("offset", "add"))
+        ),
+        simulated=tuple(
+            Simulated(
+                component="forward array",
+                action=f"{line['component']}: {line['action']}",
+                events=line["events"],
+                joules=line["joules"],
+                source=Source(**line["source"]),
+            )
+            for line in record["ledgers"]["feedforward"]
+            if line["source"]["digest"]
+        ),
+    )
+    ledger = price(work)
+    array, all_in = joules_of(ledger, FORWARD, ARRAY_PARTS), joules_of(ledger, FORWARD)
+    full = (reading.get("dense") or {}).get("energy_per_inference")
+    full = None if full is None else full * inferences
+
+    def told(joules: float | None) -> dict[str, Any]:
+        return figure(joules, images=inferences, operations=operations)
+
+    nothing = unknown(NOT_TRAINED)
+    return {
+        "feedforward": {
+            "array": told(array),
+            "all_in": told(all_in),
+            "dense": {
+                "array": told(full),
+                "all_in": told(None if full is None else full + all_in - array),
+            },
+            "dense_reads": None,
+        },
+        "update": {
+            "array": nothing,
+            "weight_update": nothing,
+            "dense": {"weight_update": nothing},
+            "programming": {"energy_per_solution": writing["energy_per_solution"]},
+        },
+        "training_step": {"all_in": nothing, "dense": nothing},
+        "ledgers": {"inference": ledger.to_json()},
+        "boundaries": dict(BOUNDARIES),
+        "absent": list(dict.fromkeys([*accounting.ABSENT, *ABSENT])),
+        "definition": "programming is one pulse a cell, once",
+        "assumptions": [f"a conversion of {ADC_BITS} bits sums {shape['rows']} rows, the whole of a column"],
     }

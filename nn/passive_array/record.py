@@ -12,7 +12,7 @@ import numpy as np
 
 from nn.experiment import json_like
 from nn.origin import describe_tables, versions
-from nn.passive_array.costs import inference_block, writing_block
+from nn.passive_array.costs import accounting_block, inference_block, writing_block
 from nn.passive_array.experiment import ArrayExperiment
 from nn.passive_array.judgement import associate, judge, summarize
 from nn.passive_array.operating import Arrays
@@ -66,15 +66,15 @@ def study_record(study: Study, *, circumstances: Mapping[str, Any]) -> dict[str,
         ``experiment``, ``study``, ``settings``, ``seeds``, ``data``, ``tables``, ``array``; ``accuracy`` and
         ``baseline_accuracy`` (medians over the solutions after tuning and of the software, per cent),
         ``write_fidelity`` (mean of the headline's case, share), ``stages`` (of that case), ``cases``,
-        ``judgement``; ``feedforward``, ``write``, ``ledgers``; ``weights``, ``versions``, ``circumstances``.
-        SI units; energies in J.
+        ``judgement``; ``feedforward``, ``write``, ``ledgers``, ``accounting``; ``weights``, ``versions``,
+        ``circumstances``. SI units; energies in J.
     """
     experiment, main = study.experiment, study.results[0]
     stages = {stage: summarize(main.accuracy(stage)) for stage in STAGES}
     point = study.cases[0].point
     reading, read_ledger = inference_block(study.arrays, study.splits, study.placement, point.diameter)
     writing, write_ledger = writing_block(study.arrays, targets(study.plain, study.placement), point)
-    return {
+    record = {
         "experiment": experiment.name,
         "study": experiment.study,
         "description": experiment.description,
@@ -112,6 +112,7 @@ def study_record(study: Study, *, circumstances: Mapping[str, Any]) -> dict[str,
         "versions": versions(),
         "circumstances": dict(circumstances),
     }
+    return record | {"accounting": accounting_block(record)}
 
 
 def describe_data(splits: Splits, experiment: ArrayExperiment) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spicebridge.energy import OPERATIONS_PER_MAC
+from spicebridge.report.boundaries import told
 from spicebridge.report.paper import DATA_NAMES, Paper
 from spicebridge.report.quantity import chance, claimed, setting, share, si, tops
 
@@ -33,7 +34,7 @@ def differences(record: Record, paper: Paper) -> Iterator[str]:
     feedforward, update = record.get("feedforward"), record.get("update")
     yield _single_cells(update)
     if feedforward or update:
-        yield _periphery(feedforward, update)
+        yield _periphery(record.get("accounting"))
     if feedforward:
         yield from _reading(record, feedforward, paper)
     yield from _destructive(record.get("device") or {})
@@ -65,16 +66,17 @@ def _network(record: Record, paper: Paper) -> str:
     )
 
 
-def _periphery(feedforward: Record | None, update: Record | None) -> str:
-    blocks = {"feed-forward": feedforward, "update": update}
-    figures = " and ".join(
-        f"{tops((block.get('with_periphery') or {}).get('tops_per_watt'))} for {name}"
-        for name, block in blocks.items()
-        if block
-    )
+def _periphery(accounting: Record | None) -> str:
+    opening = "Array only: the first figures count what was simulated."
+    closing = "Whether the paper's figures include more than the array is not known."
+    if accounting is None:
+        return f"{opening} {closing}"
+    update = accounting["update"]
     return (
-        "Array only: the headline counts what was simulated. With converters and arithmetic at cited "
-        f"energies it falls to {figures}. Whether the paper's figures include periphery is not known."
+        f"{opening} With converters and arithmetic at cited energies feed-forward takes "
+        f"{told(accounting['feedforward']['all_in'])}; the weight update, whose moments are kept in float, "
+        f"{told(update['weight_update'])} (no zero skipped: {told(update['dense']['weight_update'])}). "
+        f"{closing}"
     )
 
 

@@ -85,12 +85,13 @@ def _time(settings: Record) -> Iterator[str]:
 def _energy(energy: Record) -> Iterator[str]:
     theirs = MIXED_PRECISION.energy_ratio
     update, chi = energy["per_image"]["update"], energy["per_image"]["update"]["chi_memory"]
+    arithmetic = chi_energy(update) - chi
     ratio, span = energy["ratio"], energy["ratio_range"]
     far = "far from" if not theirs / 2 < ratio < 2 * theirs else "near"
     yield (
         f"Energy ratio: {times(ratio)} here, {far} the paper's {theirs:g}, of which we do not know what "
         f"it counts. Of our {si(energy['per_image']['total'], 'J')} an image, {si(chi, 'J')} is chi's memory "
-        f"and {si(update['chi_arithmetic'], 'J')} its arithmetic; the arrays and their converters are "
+        f"and {si(arithmetic, 'J')} its products and arithmetic; the arrays and their converters are "
         f"{si(arrays(energy), 'J')}. One assumption at a time moves the ratio between {times(span['low'])} "
         f"and {times(span['high'])}."
     )
@@ -101,6 +102,14 @@ def _energy(energy: Record) -> Iterator[str]:
         f"and {times(by_phase['update'])} in the update. The array pays where weights are read; gathering "
         "updates in a digital word for each weight costs what updating such words costs."
     )
+
+
+def chi_energy(update: Record) -> float:
+    """Joules per image of the products that go into chi, its arithmetic and its memory.
+
+    Records of before products had a line of their own hold them in the arithmetic.
+    """
+    return float(sum(update.get(part, 0.0) for part in ("products", "chi_arithmetic", "chi_memory")))
 
 
 def arrays(energy: Record) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spicebridge.report import device_sections, mixed_sections, pcm_sections, sections
+from spicebridge.report.boundaries import boundary_section
 from spicebridge.report.markup import Html
 from spicebridge.table import LookupTable
 
@@ -23,6 +24,7 @@ def mixed_sections_of(
     yield sections.header(said)
     yield device_sections.missing_tables(record, tables)
     yield mixed_sections.headline(said)
+    yield boundary_section(said["accounting"])
     yield mixed_sections.accuracy(record, said)
     yield mixed_sections.memory(record, said)
     yield mixed_sections.energy(record, said)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spicebridge.energy import ledger_from_json
+from spicebridge.report.boundaries import grid_rows
 from spicebridge.report.markup import Html, join, table, tag
-from spicebridge.report.mixed_differences import arrays, quantity, reaching
+from spicebridge.report.mixed_differences import arrays, chi_energy, quantity, reaching
 from spicebridge.report.mixed_energy_plots import part_plot, phase_plot, tornado_plot
 from spicebridge.report.mixed_plots import ablation_plot, pulse_plot, retention_plot, training_plot
 from spicebridge.report.mixed_summary import ARMS, PHASES
@@ -51,7 +52,7 @@ def _energy_cards(said: Record) -> tuple[Html, ...]:
     if energy is None:
         return (card("Digital energy over ours", MISSING, f"paper: {theirs:g}×", []),)
     image, efficiency = energy["per_image"], energy["tops_per_watt"]
-    chi = image["update"]["chi_memory"] + image["update"]["chi_arithmetic"]
+    chi = chi_energy(image["update"])
     ratio = card(
         "Digital energy over ours",
         times(energy["ratio"]),
@@ -69,9 +70,6 @@ def _energy_cards(said: Record) -> tuple[Html, ...]:
         tops(efficiency["feedforward_array"]),
         "paper: no figure in the abstract",
         [
-            ("with converters and logic", tops(efficiency["feedforward"])),
-            ("update, array", tops(efficiency["update_array"])),
-            ("update, with chi", tops(efficiency["update"])),
             ("SET pulses per image", f"{energy['pulses_per_image']:.3g}"),
         ],
     )
@@ -169,6 +167,7 @@ def energy(record: Record, said: Record) -> Html:
         tag("p", "The digital design:"),
         tag("ul", *(tag("li", f"{each}.") for each in found["digital"]["assumptions"])),
         tag("p", f"Counted in no figure: {listed(said['absent'])}."),
+        *_grid(said["accounting"]),
         tag("h3", "What the ratio rests on"),
         tag(
             "div",
@@ -179,6 +178,20 @@ def energy(record: Record, said: Record) -> Html:
         _assumption_table(found),
         *(ledger_listing(names[name], ledger_from_json(lines).entries) for name, lines in ledgers.items()),
     )
+
+
+def _grid(block: Record | None) -> Iterator[Html]:
+    """The ratio with one concession on top of the other, beside the paper's, and what is defensible."""
+    if block is None:
+        return
+    grid = block["grid"]
+    head, *rows = grid_rows(grid)
+    yield tag("h3", "The ratio, with what is granted to whom")
+    yield table(head, rows, numbers=(1, 2, 3), label="Ratio with one concession on top of the other")
+    if grid["defensible"]:
+        yield tag("p", f"Defensible: {grid['defensible']}.")
+    yield tag("p", "The 8-bit design:")
+    yield tag("ul", *(tag("li", f"{each}.") for each in block["digital_int8"]["assumptions"]))
 
 
 def _phase_table(found: Record) -> Html:

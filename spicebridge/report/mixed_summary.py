@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spicebridge.report.boundaries import accounting_of
 from spicebridge.report.mixed_differences import differences
 from spicebridge.report.paper import MIXED_PRECISION
 
@@ -60,8 +61,8 @@ def summary(record: Record) -> dict[str, Any]:
     Returns:
         ``experiment``, accuracies in per cent with their spread, ``gap``, ``arms`` (accuracy, seeds, and
         ``effect``, what the arm gains over the whole), ``network``, ``retention``, ``energy`` (J, ratio,
-        sensitivity), ``device``, ``data``, ``seeds``, ``split``, ``tables``, ``paper``, ``differences``,
-        ``absent``, ``units``.
+        sensitivity), ``accounting``, ``device``, ``data``, ``seeds``, ``split``, ``tables``, ``paper``,
+        ``differences``, ``absent``, ``units``.
     """
     data, energy, arms = record.get("data", {}), record.get("energy"), record.get("arms", {})
     return {
@@ -77,6 +78,7 @@ def summary(record: Record) -> dict[str, Any]:
         "network": network(record),
         "retention": record.get("retention") or [],
         "energy": None if energy is None else {key: energy[key] for key in _ENERGY},
+        "accounting": accounting_of(record),
         "device": record.get("device"),
         "seeds": record.get("seeds"),
         "split": data.get("split"),
@@ -88,7 +90,7 @@ def summary(record: Record) -> dict[str, Any]:
         ],
         "paper": MIXED_PRECISION.to_json(),
         "differences": list(differences(record)),
-        "absent": list(energy["absent"]) if energy else [],
+        "absent": list((record.get("accounting") or energy)["absent"]) if energy else [],
         "units": dict(UNITS),
     }
 

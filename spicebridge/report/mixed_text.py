@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spicebridge.report.lines import closing, columns, title
+from spicebridge.report.boundaries import boundary_lines, grid_rows, headline, notes
+from spicebridge.report.lines import bulleted, closing, columns, title
 from spicebridge.report.mixed_differences import quantity
 from spicebridge.report.mixed_summary import ARMS, PHASES, summary
-from spicebridge.report.quantity import MISSING, NOT_IN_TABLE, listed, minus, percent, si, times, tops
+from spicebridge.report.quantity import MISSING, NOT_IN_TABLE, listed, minus, percent, si, times
 
 Record = Mapping[str, Any]
 Row = tuple[str, str, str]
@@ -29,6 +30,13 @@ def text_report(record: Record) -> str:
     if said["retention"]:
         lines += ["", "Retention, accuracy against age after training", *columns(list(_retention(said)))]
     if said["energy"]:
+        block = said["accounting"]
+        lines += ["", "Energy by boundary, J an image and TOPS/W", *columns(boundary_lines(block))]
+        lines += [line for each in notes(block) for line in bulleted(each)]
+        if block:
+            lines += ["", *columns(grid_rows(block["grid"]))]
+            if block["grid"]["defensible"]:
+                lines += [*bulleted(f"Defensible: {block['grid']['defensible']}.")]
         lines += ["", "Energy of one training image", *columns(list(_phases(said["energy"])))]
         lines += ["", "Ratio with one assumption changed", *columns(list(_sensitivity(said["energy"])))]
         lines += ["", "Ratio with some changed together", *columns(list(_scenarios(said["energy"])))]
@@ -48,7 +56,8 @@ def headline_text(record: Record) -> str:
     return (
         f"accuracy {', '.join(accuracies)}\n"
         f"a training image {si(energy['per_image']['total'], 'J')}, "
-        f"digital {si(energy['digital']['total'], 'J')}: ratio {times(energy['ratio'])}"
+        f"digital {si(energy['digital']['total'], 'J')}: ratio {times(energy['ratio'])}; "
+        f"{headline(said['accounting'])}"
     )
 
 
@@ -77,12 +86,10 @@ def _headline(said: Record) -> Iterator[Row]:
         return
     yield "energy of a training image", si(energy["per_image"]["total"], "J"), ""
     yield "  digital 32-bit design", si(energy["digital"]["total"], "J"), ""
+    eight = (said["accounting"] or {}).get("digital_int8")
+    if eight:
+        yield "  digital 8-bit design", f"{si(eight['total'], 'J')}, ratio {times(eight['ratio'])}", ""
     yield "  ratio", times(energy["ratio"]), f"{said['paper']['energy_ratio']:g}×"
-    efficiency = energy["tops_per_watt"]
-    yield "feed-forward, array", tops(efficiency["feedforward_array"]), ""
-    yield "  with converters and logic", tops(efficiency["feedforward"]), ""
-    yield "update, array", tops(efficiency["update_array"]), ""
-    yield "  with chi", tops(efficiency["update"]), ""
     yield "  SET pulses per image", f"{energy['pulses_per_image']:.3g}", ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from spicebridge.report import device_sections, sections
+from spicebridge.report.boundaries import boundary_section
 from spicebridge.report.markup import Html, join, tag
 from spicebridge.report.stylesheet import STYLESHEET
 from spicebridge.simulator import Waveforms
@@ -29,6 +30,7 @@ def network_sections(
     yield sections.header(said)
     yield device_sections.missing_tables(record, tables)
     yield sections.headline(said)
+    yield boundary_section(said["accounting"])
     yield sections.accuracy(record, said)
     yield sections.energy(record, said)
     yield sections.differences(said)

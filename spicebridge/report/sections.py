@@ -108,7 +108,6 @@ def _feedforward_card(said: Record) -> Html:
             block,
             per_read="each plane's read a MAC",
             mean_of_nine="mean of nine cases",
-            with_periphery="with cited periphery",
         ),
     ]
     rows += disturb_rows(said["operating_point"])
@@ -125,7 +124,7 @@ def _update_card(said: Record) -> Html:
         ("per update", si(block["energy_per_update"], "J")),
         ("per pulse", si(block["energy_per_pulse"], "J")),
         ("per flip", si(block["energy_per_flip"], "J")),
-        *_tops_rows(block, half_selected=half_selected_name(block), with_periphery="with cited periphery"),
+        *_tops_rows(block, half_selected=half_selected_name(block)),
     ]
     return card("Weight update, array", tops(block["tops_per_watt"]), beside, rows)
 
@@ -225,6 +224,10 @@ def energy(record: Record, said: Record) -> Html:
             f"{si(half['u_line_energy'], 'J')}, of line e {si(half['e_line_energy'], 'J')}."
         )
     layers = (feedforward or {}).get("layers") or ()
+    accounting = record.get("accounting") or {}
+    ledgers |= {
+        name: ledger_from_json(lines).entries for name, lines in accounting.get("ledgers", {}).items()
+    }
     return section(
         "Energy",
         drawn,

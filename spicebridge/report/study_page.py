@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spicebridge.report import device_sections, sections, study_sections
+from spicebridge.report.boundaries import boundary_section
 from spicebridge.report.markup import Html
 from spicebridge.table import LookupTable
 
@@ -23,6 +24,7 @@ def array_sections(
     yield study_sections.header(said)
     yield device_sections.missing_tables(record, tables)
     yield study_sections.headline(said)
+    yield boundary_section(said["accounting"])
     yield study_sections.accuracy(record, said)
     yield study_sections.fidelity(record, said)
     yield study_sections.variants(record, said)

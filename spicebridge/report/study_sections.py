@@ -74,7 +74,6 @@ def headline(said: Record) -> Html:
             [
                 ("per operation", si(block["energy_per_op"], "J")),
                 ("per inference", si(block["energy_per_inference"], "J")),
-                ("with cited periphery", tops(block["with_periphery"]["tops_per_watt"])),
             ],
         ),
         class_="headline",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from spicebridge.report.boundaries import accounting_of
 from spicebridge.report.paper import PASSIVE_ARRAY
 from spicebridge.report.quantity import minus, setting, si, tops
 
@@ -48,8 +49,8 @@ def summary(record: Record) -> dict[str, Any]:
     Returns:
         ``experiment``, ``accuracy`` and ``baseline_accuracy`` (medians, per cent; ``_mean`` beside them),
         ``stages``, ``write_fidelity``, ``cases`` (point, fidelity and stages of each), ``finding``
-        (statistics and words), ``solutions``, ``data``, ``feedforward``, ``write``, ``tables``, ``paper``,
-        ``differences``, ``absent``, ``units``.
+        (statistics and words), ``solutions``, ``data``, ``feedforward``, ``write``, ``accounting``,
+        ``tables``, ``paper``, ``differences``, ``absent``, ``units``.
     """
     feedforward = record["feedforward"]
     return {
@@ -80,10 +81,10 @@ def summary(record: Record) -> dict[str, Any]:
         "data": {"name": record["data"]["name"], "checksum": record["data"]["checksum"]},
         "feedforward": {
             **{key: feedforward[key] for key in (*_FIGURES, "energy_per_mac", "energy_per_inference")},
-            "with_periphery": {key: feedforward["with_periphery"][key] for key in _FIGURES},
             "definition": feedforward["definition"],
         },
         "write": record["write"],
+        "accounting": accounting_of(record),
         "tables": [
             {
                 key: each[key]
@@ -94,7 +95,7 @@ def summary(record: Record) -> dict[str, Any]:
         ],
         "paper": PASSIVE_ARRAY.to_json(),
         "differences": list(differences(record)),
-        "absent": list(feedforward["with_periphery"]["absent"]),
+        "absent": list((record.get("accounting") or {}).get("absent", ())),
         "units": dict(UNITS),
     }
 
@@ -256,9 +257,7 @@ def differences(record: Record) -> Iterator[str]:
     yield (
         f"Energy: a read of {setting(block['v_read'], 'V')} for {setting(block['t_read'], 's')} is "
         "assumed and "
-        f"enters in proportion. The array's {tops(block['tops_per_watt'])} counts no conversion of inputs; "
-        f"with cited converters and arithmetic behind the columns it is "
-        f"{tops(block['with_periphery']['tops_per_watt'])}."
+        f"enters in proportion. The array's {tops(block['tops_per_watt'])} counts no conversion of inputs."
     )
     writing = record["write"]
     yield (

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from spicebridge.report.lines import WIDTH, closing, columns, title
+from spicebridge.report.boundaries import boundary_lines, headline, notes
+from spicebridge.report.lines import WIDTH, bulleted, closing, columns, title
 from spicebridge.report.quantity import si, tops
 from spicebridge.report.study_summary import STAGES, summary
 
@@ -21,6 +22,10 @@ def text_report(record: Record) -> str:
         f"{said['solutions']} solutions, {said['split']}",
         "",
         *columns(_headline(said)),
+        "",
+        "Energy by boundary, J an image and TOPS/W",
+        *columns(boundary_lines(said["accounting"])),
+        *(line for each in notes(said["accounting"]) for line in bulleted(each)),
         "",
         "Accuracy, median / mean in %, by stage",
         *columns([["", "fidelity", *STAGES.values()], *(_case(each) for each in said["cases"].values())]),
@@ -37,9 +42,8 @@ def headline_text(record: Record) -> str:
         f"accuracy, median of {len(record['seeds'])}: after tuning {record['accuracy']:.2f} %, software "
         f"{record['baseline_accuracy']:.2f} % (means {record['accuracy_mean']:.2f} and "
         f"{record['baseline_accuracy_mean']:.2f} %)\n"
-        f"write fidelity {100 * record['write_fidelity']:.2f} %, feed-forward "
-        f"{tops(record['feedforward']['tops_per_watt'])}, writing "
-        f"{si(record['write']['energy_per_solution'], 'J')} a solution"
+        f"write fidelity {100 * record['write_fidelity']:.2f} %, writing "
+        f"{si(record['write']['energy_per_solution'], 'J')} a solution; {headline(record.get('accounting'))}"
     )
 
 
@@ -60,7 +64,6 @@ def _headline(said: Record) -> list[list[str]]:
         ["  of", first["about"], ""],
         ["feed-forward, array", tops(block["tops_per_watt"]), ""],
         ["  energy per inference", si(block["energy_per_inference"], "J"), ""],
-        ["  with cited periphery", tops(block["with_periphery"]["tops_per_watt"]), ""],
         ["writing, energy per solution", si(writing["energy_per_solution"], "J"), ""],
         ["  energy per pulse", si(writing["energy_per_pulse"], "J"), ""],
         ["  time per solution", si(writing["time_per_solution"], "s"), ""],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spicebridge.report.boundaries import accounting_of
 from spicebridge.report.differences import differences
 from spicebridge.report.paper import paper_of
 from spicebridge.report.quantity import count
@@ -47,7 +48,8 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``experiment``, accuracies in per cent with their spread over seeds, ``seeds``, ``split``, ``data``,
-        ``operating_point``, ``feedforward`` and ``update`` (TOPS/W and J), ``tables`` (with ``size`` and
+        ``operating_point``, ``feedforward`` and ``update`` (TOPS/W and J), ``accounting``
+        (array, weight update and all-in), ``tables`` (with ``size`` and
         ``samples`` where known), ``paper``, ``differences`` from it in words, ``absent`` (what no figure
         counts), ``units``.
     """
@@ -69,6 +71,7 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
         "operating_point": record.get("device"),
         "feedforward": _block(record.get("feedforward"), _FEEDFORWARD, ("mean_of_nine", "per_read")),
         "update": _block(record.get("update"), _UPDATE, ()),
+        "accounting": accounting_of(record),
         "tables": [
             {key: each[key] for key in _TABLE if each.get(key) is not None}
             for each in record.get("tables", ())
@@ -102,8 +105,8 @@ def absent(record: Mapping[str, Any]) -> list[str]:
     """What no figure of the record counts, each named once."""
     named: dict[str, None] = {}
     for block in ("feedforward", "update"):
-        periphery = (record.get(block) or {}).get("with_periphery") or {}
-        named |= dict.fromkeys(periphery.get("absent", ()))
+        named |= dict.fromkeys((record.get(block) or {}).get("absent", ()))
+    named |= dict.fromkeys((record.get("accounting") or {}).get("absent", ()))
     return list(named)
 
 
@@ -113,7 +116,7 @@ def _block(
     if block is None:
         return None
     chosen = {key: block.get(key) for key in keys}
-    for name in (*beside, "with_periphery"):
+    for name in beside:
         figure = block.get(name)
         chosen[name] = None if figure is None else {key: figure.get(key) for key in _FIGURES}
     return chosen

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spicebridge.report.lines import closing, columns, title
+from spicebridge.report.boundaries import boundary_lines, headline, notes
+from spicebridge.report.lines import bulleted, closing, columns, title
 from spicebridge.report.paper import DATA_NAMES
 from spicebridge.report.quantity import (
     MISSING,
@@ -38,12 +39,16 @@ def text_report(record: Mapping[str, Any]) -> str:
         *_update(said),
     ]
     lines += ["", *columns(rows)]
+    if said["feedforward"]:
+        block = said["accounting"]
+        lines += ["", "Energy by boundary, J an image and TOPS/W", *columns(boundary_lines(block))]
+        lines += [line for each in notes(block) for line in bulleted(each)]
     lines += ["", "± is the standard deviation over training seeds on one split."] if _spread(said) else []
     return "\n".join([*lines, *closing(said)]) + "\n"
 
 
 def headline_text(record: Mapping[str, Any]) -> str:
-    """A run's accuracies and TOPS/W, a line each; "not run" for what was not trained."""
+    """A run's accuracies, and its energy within each boundary, a line each; "not run" for what was not."""
     said = summary(record)
     accuracies = [
         f"{words} {percent(said[key], said[f'{key}_spread'])}"
@@ -53,11 +58,7 @@ def headline_text(record: Mapping[str, Any]) -> str:
             ("float", "baseline_accuracy"),
         )
     ]
-    energies = [
-        f"{words} {tops((said[key] or {}).get('tops_per_watt'))}"
-        for words, key in (("feed-forward", "feedforward"), ("update", "update"))
-    ]
-    return f"accuracy {', '.join(accuracies)}\n{', '.join(energies)}"
+    return f"accuracy {', '.join(accuracies)}\n{headline(said['accounting'])}"
 
 
 def _accuracy(said: Mapping[str, Any]) -> Iterator[Row]:
@@ -82,7 +83,6 @@ def _feedforward(said: Mapping[str, Any]) -> Iterator[Row]:
     for key, label in (
         ("per_read", "  each bit plane's read as a MAC"),
         ("mean_of_nine", "  mean of the nine read cases"),
-        ("with_periphery", "  with cited periphery"),
     ):
         if block[key]:
             yield label, tops(block[key]["tops_per_watt"]), ""
@@ -104,8 +104,6 @@ def _update(said: Mapping[str, Any]) -> Iterator[Row]:
         yield f"  {key}", count(block[key]), ""
     if block["half_selected"]:
         yield f"  {half_selected_name(block)}", tops_or_unknown(block["half_selected"]), ""
-    if block["with_periphery"]:
-        yield "  with cited periphery", tops(block["with_periphery"]["tops_per_watt"]), ""
 
 
 def _claim(paper: Mapping[str, Any] | None, block: str) -> str:

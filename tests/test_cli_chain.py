@@ -108,7 +108,11 @@ def test_training_ends_with_its_figures_in_three_lines(chain: Path, results: Pat
     accuracy, energy, where = told.splitlines()
     value = r"[\d.]+ ± [\d.]+ %"
     assert re.fullmatch(rf"accuracy on the tables {value}, ideal tanh not run, float {value}", accuracy)
-    assert re.fullmatch(r"feed-forward [\d.]+ TOPS/W, update [\d.]+ TOPS/W", energy)
+    figure = r"[\d.]+ [munpf]?J, [\d.]+ TOPS/W"
+    forward, update, step = energy.split("; ")
+    assert re.fullmatch(rf"feed-forward array {figure}, all-in {figure}", forward)
+    assert re.fullmatch(rf"update array {figure}, weight update {figure}", update)
+    assert re.fullmatch(r"training step [\d.]+ [munpf]?J", step)
     path = results / "runs" / "digits_ternary_mtj" / "record.json"
     assert where == f"Written: {path}   All of it: spicebridge report digits_ternary_mtj"
     record = json.loads(path.read_text())

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nn.studies import accounted
 from spicebridge.pcm_statistics import PublishedModel
 from spicebridge.project import reference_folder
+from spicebridge.report.boundaries import told
+from spicebridge.report.mixed_differences import chi_energy
 from spicebridge.table import load_table
 
 ROOT = Path(__file__).parent.parent
@@ -65,15 +68,26 @@ def test_the_readmes_figures_are_the_records(run: str) -> None:
         f"{record['accuracy']:.2f}",
         f"{record['ideal_accuracy']:.2f}",
         f"{record['baseline_accuracy']:.2f}",
-        f"{record['feedforward']['tops_per_watt']:.3g}",
-        f"{record['feedforward']['with_periphery']['tops_per_watt']:.3g}",
-        f"{record['update']['tops_per_watt']:.3g}",
         f"{record['update']['half_selected']['tops_per_watt']:.3g}",
-        f"{record['update']['with_periphery']['tops_per_watt']:.3g}",
     ]
     assert cells[1:] == expected
     assert record["settings"]["v_read"] == 0.1
     assert record["device"]["disturb"]["per_pass"] < record["device"]["disturb"]["limit"] == 1e-9
+
+
+@pytest.mark.parametrize(
+    "run", sorted(path.parent.name for path in (reference_folder() / "runs").glob("*/record.json"))
+)
+def test_the_readmes_energies_are_the_records_within_each_boundary(run: str) -> None:
+    path = reference_folder() / "runs" / run / "record.json"
+    block = accounted(json.loads(path.read_text(encoding="utf-8")))["accounting"]
+    forward, update, step = block["feedforward"], block["update"], block["training_step"]
+    figures = (
+        forward["array"], forward["dense"]["array"], forward["all_in"], update["array"],
+        update["weight_update"], update["dense"]["weight_update"], step["all_in"], step["dense"],
+    )  # fmt: skip
+    row = f"| `{run}` | {' | '.join(map(told, figures))} |"
+    assert row in README.split("| experiment | feed-forward, array |")[1].splitlines()
 
 
 def test_the_readmes_disturb_at_twice_the_read_voltage_is_the_tables() -> None:
@@ -118,12 +132,15 @@ def test_the_readmes_figures_of_the_pcm_pairs_are_the_records() -> None:
     energy, words = record["energy"], " ".join(part.split())
     ours, digital, ratios = energy["per_image"], energy["digital"], energy["ratio_by_phase"]
     month = next(each for each in record["retention"] if each["age_s"] == 2.6e6)
-    chi = (ours["update"]["chi_memory"] + ours["update"]["chi_arithmetic"]) / ours["total"]
+    chi = chi_energy(ours["update"]) / ours["total"]
+    eight = accounted(record)["accounting"]["digital_int8"]
     for said in (
         f"takes {1e6 * ours['total']:.2f} uJ here and {1e6 * digital['total']:.2f} uJ",
         f"{energy['ratio']:.2f} times as much: {ratios['forward']:.0f} times forward, "
         f"{ratios['backward']:.2f} backward, {ratios['update']:.3f} in the update",
         f"{100 * chi:.0f} % of ours is memory and arithmetic of chi",
+        f"takes {1e6 * eight['total']:.2f} uJ, {eight['ratio']:.2f} times ours, and "
+        f"{eight['ratio_by_phase']['forward']:.1f} times forward",
         f"{month['accuracy']:.2f} % a month after training",
     ):
         assert said in words, said

@@ -60,18 +60,22 @@ class Prices:
 
     Attributes:
         multiply, add: by number format, ``fp32``, ``fp16``, ``int8`` and so on.
-        driver: setting one input of a pulse-width driver.
-        adc: a conversion where it is not the cited one of its bits.
+        driver, adc: setting one input by its pulse's width, and a conversion; None for the cited ones of
+            their bits.
     """
 
     multiply: Mapping[str, CitedEnergy] = field(default_factory=lambda: periphery.MULTIPLY)
     add: Mapping[str, CitedEnergy] = field(default_factory=lambda: periphery.ADD)
-    driver: CitedEnergy = periphery.PULSE_WIDTH_DRIVER
+    driver: CitedEnergy | None = None
     adc: CitedEnergy | None = None
 
     def conversion(self, bits: int) -> CitedEnergy:
         """A conversion of so many bits."""
         return self.adc or periphery.adc(bits)
+
+    def pulse_width(self, bits: int) -> CitedEnergy:
+        """One input's pulse width of so many bits."""
+        return self.driver or periphery.pulse_width_driver(bits)
 
 
 CITED = Prices()
@@ -94,13 +98,13 @@ class Converters:
         bits: of a conversion.
         tile: rows that one conversion sums; None where it sums a whole column.
         error_planes: planes that errors go back in.
-        drivers: whether inputs are pulse widths, with a driver each.
+        driver_bits: of inputs that are pulse widths, with a driver each; None where they are levels.
     """
 
     bits: int
     tile: int | None
     error_planes: int = 1
-    drivers: bool = False
+    driver_bits: int | None = None
 
     def tiles(self, rows: int) -> int:
         """Conversions that a column of so many rows takes."""
@@ -211,9 +215,9 @@ def _book_conversions(ledger: EnergyLedger, work: Work, converters: Converters, 
         book(ledger, name, f"ADC conversion, {converters.bits} bit", parts * work.images, cited)
         added = (parts - first) * work.images
         book(ledger, name, "add a plane's or a tile's part", added, prices.add["int32"])
-        if converters.drivers:
-            driven = sum(rows for rows, _, _ in shapes) * work.images
-            book(ledger, name, "pulse-width driver, 8 bit", driven, prices.driver)
+        if converters.driver_bits is not None:
+            bits, driven = converters.driver_bits, sum(rows for rows, _, _ in shapes) * work.images
+            book(ledger, name, f"pulse-width driver, {bits} bit", driven, prices.pulse_width(bits))
 
 
 def book(ledger: EnergyLedger, component: str, action: str, events: float, cited: CitedEnergy) -> None:
@@ -224,7 +228,7 @@ def book(ledger: EnergyLedger, component: str, action: str, events: float, cited
 
 
 def whole(events: float, joules: float) -> int:
-    """A number of events as a ledger tells it: at least one where there is energy."""
+    """A number of events as a ledger holds it: at least one where there is energy."""
     return max(round(events), 1) if joules else round(events)
 
 

@@ -36,7 +36,7 @@ from spicebridge.energy import OPERATIONS_PER_MAC, OPERATIONS_PER_UPDATE, Source
 
 ADAM_MULTIPLIES, ADAM_ADDS, MOMENTS = 6, 3, 2
 SENSE_BITS = 4
-"""Of the conversion that tells a state before a pulse."""
+"""Of the conversion that senses a state before a pulse."""
 ERROR_PLANES = 8
 """Bits that an error goes back in, one plane each; assumed."""
 NORM_FORWARD, NORM_BACKWARD = (3, 4), (5, 6)
@@ -128,7 +128,7 @@ def inference_work(record: Record) -> Work:
 
 
 def training_work(record: Record, *, per_forward: float, dense: bool = False) -> Work | str:
-    """All that training did on the tables; or why it cannot be told.
+    """All that training did on the tables; or why it is not known.
 
     Args:
         record: the run's.
@@ -241,7 +241,9 @@ def _training(record: Record, inference: Work, per_forward: float) -> dict[str, 
     operations = OPERATIONS_PER_UPDATE * record["update"]["updates"]
     steps = record["update"]["updates"] // weights
 
-    def told(work: Work | str, parts: tuple[str, ...] | None = None, *, step: bool = False) -> dict[str, Any]:
+    def figures_of(
+        work: Work | str, parts: tuple[str, ...] | None = None, *, step: bool = False
+    ) -> dict[str, Any]:
         if isinstance(work, str):
             return unknown(work)
         ledger = price(work)
@@ -252,7 +254,7 @@ def _training(record: Record, inference: Work, per_forward: float) -> dict[str, 
 
     known = full if isinstance(sparse, str) else sparse
     memories = {
-        name: told(replace(known, accesses=(moments(weights, steps, cited),)))
+        name: figures_of(replace(known, accesses=(moments(weights, steps, cited),)))
         for name, cited in (
             ("banks of 8 KB", MEMORY_8_KB),
             ("banks of 32 KB", MEMORY_32_KB),
@@ -263,13 +265,13 @@ def _training(record: Record, inference: Work, per_forward: float) -> dict[str, 
     name, cited = memory_for(MOMENTS * WORD * weights)
     return {
         "update": {
-            "array": told(known, ARRAY_PARTS),
-            "weight_update": told(sparse),
-            "dense": {"weight_update": told(full)},
+            "array": figures_of(known, ARRAY_PARTS),
+            "weight_update": figures_of(sparse),
+            "dense": {"weight_update": figures_of(full)},
             "memories": memories,
             "memories_are": "dense" if isinstance(sparse, str) else "with rows of zero inputs left out",
         },
-        "training_step": {"all_in": told(sparse, step=True), "dense": told(full, step=True)},
+        "training_step": {"all_in": figures_of(sparse, step=True), "dense": figures_of(full, step=True)},
         "ledgers": {"training": price(known).to_json(), "inference": price(inference).to_json()},
         "definition": (
             f"an update is {OPERATIONS_PER_UPDATE} operations a weight and step, a step "

@@ -47,11 +47,7 @@ ADD = MappingProxyType(
 )
 """By number format."""
 
-PULSE_WIDTH_DRIVER = CitedEnergy(
-    255 * ADD_INT8.joules,
-    Source("assumed: comparison with a shared counter, add of 8 bits, Horowitz, ISSCC 2014, 45 nm"),
-)
-"""Of an input of 8 bits: a comparison in each of 255 clock periods."""
+_COMPARISON = Source("assumed: comparison with a shared counter, add of 8 bits, Horowitz, ISSCC 2014, 45 nm")
 
 WORD = 32
 """Bits of a word of the memories above."""
@@ -65,6 +61,11 @@ def adc(bits: int) -> CitedEnergy:
         if bits <= known:
             return cited
     return CitedEnergy(ADC_8_BIT.joules * 4 ** (bits - 8), _ABOVE)
+
+
+def pulse_width_driver(bits: int) -> CitedEnergy:
+    """Setting one input: a comparison of so many bits in each clock period of the longest pulse."""
+    return CitedEnergy((2**bits - 1) * ADD_INT8.joules * bits / 8, _COMPARISON)
 
 
 def memory_for(bits: float) -> tuple[str, CitedEnergy]:

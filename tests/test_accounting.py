@@ -86,7 +86,7 @@ def both() -> tuple[Work, Work, Any]:
 
 
 def test_the_same_work_of_two_systems_costs_the_same_joules() -> None:
-    """Products as they are; then, with one rule's words and neurons, everything but the tables' lines."""
+    """Products, pulses and conversions; what a weight keeps differs, and is priced by the word below."""
     ternary, pairs, prices = both()
     assert (ternary.products, ternary.multiplied) == (SEEN * COLUMNS, SEEN * COLUMNS)
     products = [joules_of(price(each, prices), UPDATE, ("products",)) for each in (ternary, pairs)]
@@ -105,11 +105,6 @@ def test_the_same_work_of_two_systems_costs_the_same_joules() -> None:
     ]
     conversion = "ADC conversion, 8 bit"
     assert actions[0][conversion] == actions[1][conversion] == pytest.approx(IMAGES * 4 * 3 * 3.25 * PICO)
-    alike = replace(
-        pairs, accesses=ternary.accesses, arithmetic=ternary.arithmetic, conversions=ternary.conversions,
-        layers=ternary.layers, converters=ternary.converters, simulated=ternary.simulated,
-    )  # fmt: skip
-    assert price(alike, prices).joules() == pytest.approx(price(ternary).joules())
 
 
 def test_a_word_costs_the_same_whether_it_is_a_moment_or_chi() -> None:
@@ -292,3 +287,18 @@ def test_noise_of_tiles_adds_up_to_that_of_the_column() -> None:
     units = done.forward().astype(float)
     sums = np.log(units / (1 - units))
     assert sums.std() == pytest.approx((10 * 0.25 * 0.04) ** 0.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("adc_bits", "dac_bits"), [(8, 8), (6, 4), (10, 8)])
+def test_converters_of_pairs_are_priced_at_their_own_bits(adc_bits: int, dac_bits: int) -> None:
+    device = {"t_read": 1e-6, "tile": 128, "adc_bits": adc_bits, "dac_bits": dac_bits}
+    layers = [[ROWS, COLUMNS]]
+    values = values_of(run_assumptions(pair_counts(), device, layers))
+    work = training_work(pair_counts(), device, layers, values, sources=SOURCES)
+    ledger = price(work, prices_of(values))
+    conversions = IMAGES * COLUMNS * 3
+    assert ledger.events("forward periphery", f"ADC conversion, {adc_bits} bit") == conversions
+    converted = ledger.joules("forward periphery", f"ADC conversion, {adc_bits} bit")
+    assert converted == pytest.approx(conversions * adc(adc_bits).joules)
+    driven = ledger.joules("forward periphery", f"pulse-width driver, {dac_bits} bit")
+    assert driven == pytest.approx(IMAGES * ROWS * (2**dac_bits - 1) * dac_bits / 8 * 0.03 * PICO)

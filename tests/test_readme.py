@@ -14,7 +14,7 @@ import pytest
 from nn.studies import accounted
 from spicebridge.pcm_statistics import PublishedModel
 from spicebridge.project import reference_folder
-from spicebridge.report.boundaries import told
+from spicebridge.report.boundaries import as_text
 from spicebridge.report.mixed_differences import chi_energy
 from spicebridge.table import load_table
 
@@ -86,7 +86,7 @@ def test_the_readmes_energies_are_the_records_within_each_boundary(run: str) -> 
         forward["array"], forward["dense"]["array"], forward["all_in"], update["array"],
         update["weight_update"], update["dense"]["weight_update"], step["all_in"], step["dense"],
     )  # fmt: skip
-    row = f"| `{run}` | {' | '.join(map(told, figures))} |"
+    row = f"| `{run}` | {' | '.join(map(as_text, figures))} |"
     assert row in README.split("| experiment | feed-forward, array |")[1].splitlines()
 
 

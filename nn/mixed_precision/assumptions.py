@@ -16,10 +16,11 @@ from nn.periphery import (
     MULTIPLY,
     MULTIPLY_FP32,
     MULTIPLY_INT8,
-    PULSE_WIDTH_DRIVER,
     WORD,
     CitedEnergy,
+    adc,
     memory_for,
+    pulse_width_driver,
 )
 
 MAC_FP32 = MULTIPLY_FP32.joules + ADD_FP32.joules
@@ -69,6 +70,8 @@ def assumptions(
     active: float,
     touched: float | None,
     conversion: str,
+    adc_bits: int = 8,
+    dac_bits: int = 8,
 ) -> tuple[Assumption, ...]:
     """The assumptions, at a run's own read time, pulses, batch and inputs.
 
@@ -81,11 +84,12 @@ def assumptions(
         touched: share of the weights whose input is not zero in one image of a step or more, mean over the
             steps, as counted; None where it was not, and none are left out.
         conversion: what one sums, in words.
+        adc_bits, dac_bits: of a conversion and of an input's pulse width.
     """
     return (
         *_memory(weights),
         *_arithmetic(active, touched),
-        *_converters(conversion),
+        *_converters(conversion, adc_bits, dac_bits),
         *_run(t_read, pulses_per_image, batch),
     )
 
@@ -111,7 +115,7 @@ def prices_of(values: Mapping[str, float]) -> Prices:
     return Prices(
         multiply=multiply | {OUTER: CitedEnergy(outer, MULTIPLY_FP32.source)},
         add=scaled(ADD),
-        driver=CitedEnergy(values["dac"], PULSE_WIDTH_DRIVER.source),
+        driver=CitedEnergy(values["dac"], pulse_width_driver(8).source),
         adc=CitedEnergy(values["adc"], ADC_8_BIT.source),
     )
 
@@ -186,20 +190,21 @@ def _arithmetic(active: float, touched: float | None) -> tuple[Assumption, ...]:
     )  # fmt: skip
 
 
-def _converters(conversion: str) -> tuple[Assumption, ...]:
-    dac = PULSE_WIDTH_DRIVER.joules
+def _converters(conversion: str, adc_bits: int, dac_bits: int) -> tuple[Assumption, ...]:
+    cited, dac = adc(adc_bits), pulse_width_driver(dac_bits).joules
+    scale = cited.joules / ADC_8_BIT.joules
     return (
         Assumption(
-            "adc", f"conversion of {conversion}, 8 bits", ADC_8_BIT.joules, "J", ADC_8_BIT.source.name,
-            1.33e-12, 6.5e-12, "the same fit at 28 nm; at 65 nm",
+            "adc", f"conversion of {conversion}, {adc_bits} bits", cited.joules, "J", cited.source.name,
+            1.33e-12 * scale, 6.5e-12 * scale, "the same fit at 28 nm; at 65 nm",
         ),
         Assumption(
             "dac",
-            "pulse-width driver of a row, 8 bits",
+            f"pulse-width driver of a row, {dac_bits} bits",
             dac,
             "J",
-            "assumed: a comparison with a shared counter in each of 255 clock periods, at the energy of an "
-            f"8-bit add ({_HOROWITZ})",
+            f"assumed: a comparison with a shared counter in each of {2**dac_bits - 1} clock periods, at the "
+            f"energy of an add of as many bits, in proportion to one of 8 ({_HOROWITZ})",
             dac / 10,
             2 * dac,
             "assumed: few bits toggle; twice, for the clock",

@@ -19,7 +19,7 @@ from nn.accounting import (
 )
 from nn.mixed_precision.assumptions import prices_of, values_of
 from nn.mixed_precision.costs import energy_block, run_assumptions
-from nn.mixed_precision.work import conversion_of, rows_counted, training_work
+from nn.mixed_precision.work import conversion_of, converter_bits, rows_counted, training_work
 from spicebridge.energy import OPERATIONS_PER_MAC, OPERATIONS_PER_UPDATE, EnergyLedger, Source
 
 
@@ -75,7 +75,7 @@ def accounting_block(record: Mapping[str, Any]) -> dict[str, Any] | None:
         "boundaries": dict(BOUNDARIES),
         "absent": list(dict.fromkeys([*ABSENT, *energy["absent"]])),
         "definition": energy["definition"],
-        "assumptions": [f"a conversion of 8 bits sums {conversion_of(device)}"],
+        "assumptions": [f"a conversion of {converter_bits(device)[0]} bits sums {conversion_of(device)}"],
         "grid": energy["grid"],
         "digital_int8": energy["digital_int8"],
     }

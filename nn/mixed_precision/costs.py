@@ -14,7 +14,7 @@ from nn.mixed_precision.assumptions import Assumption, assumptions, prices_of, v
 from nn.mixed_precision.baseline import Shapes, digital_ledger
 from nn.mixed_precision.grid import grid
 from nn.mixed_precision.sensitivity import ratio_range, reach, scenarios, sensitivity
-from nn.mixed_precision.work import Counts, Values, conversion_of, rows_counted, training_work
+from nn.mixed_precision.work import Counts, Values, conversion_of, converter_bits, rows_counted, training_work
 from spicebridge.energy import OPERATIONS_PER_MAC, OPERATIONS_PER_UPDATE, EnergyLedger, Source, tops_per_watt
 
 PHASES = ("forward", "backward", "update")
@@ -142,6 +142,7 @@ def energy_block(
 def run_assumptions(counts: Counts, device: Mapping[str, Any], layers: Shapes) -> tuple[Assumption, ...]:
     """The assumptions at what a run counted: its pulses, its batch, its inputs above zero and their rows."""
     images, steps = counts["images"], counts["steps"]
+    adc_bits, dac_bits = converter_bits(device)
     weights = sum(rows * columns for rows, columns in layers)
     touched = None
     if rows_counted(counts):
@@ -161,6 +162,8 @@ def run_assumptions(counts: Counts, device: Mapping[str, Any], layers: Shapes) -
         active=min(1.0, active),
         touched=touched,
         conversion=conversion_of(device),
+        adc_bits=adc_bits,
+        dac_bits=dac_bits,
     )
 
 

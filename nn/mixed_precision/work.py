@@ -38,11 +38,12 @@ def training_work(
         weights * values["chi_touched"] * images / values["batch"],
     )
     form = word_form(values["chi_bits"])
+    adc_bits, dac_bits = converter_bits(device)
     chi, looks = "update chi arithmetic", counts["refresh_reads"]["events"]
     return Work(
         images=images,
         layers=tuple(Layer(rows=rows, columns=columns) for rows, columns in layers),
-        converters=Converters(bits=8, tile=device.get("tile"), drivers=True),
+        converters=Converters(bits=adc_bits, tile=device.get("tile"), driver_bits=dac_bits),
         backward=True,
         products=entries * images,
         multiplied=entries * images,
@@ -70,7 +71,7 @@ def training_work(
                 memory=CitedEnergy(values["chi_memory"], MEMORY_8_KB.source),
             ),
         ),
-        conversions=(("update refresh conversions", 2 * looks, 8),),
+        conversions=(("update refresh conversions", 2 * looks, adc_bits),),
         simulated=(
             *_reads(counts, values, device, layers, reading=sources[2]),
             *_pulses(counts, values, device, sources=sources),
@@ -138,6 +139,11 @@ def _pulses(
             component="update word lines", action="open and close a line", events=lines, joules=lines * each,
             source=set_,
         )  # fmt: skip
+
+
+def converter_bits(device: Mapping[str, Any]) -> tuple[int, int]:
+    """Bits of a conversion and of an input; 8 where an old record does not say."""
+    return int(device.get("adc_bits", 8)), int(device.get("dac_bits", 8))
 
 
 def conversion_of(device: Mapping[str, Any]) -> str:

@@ -34,17 +34,17 @@ def boundary_rows(block: Record | None) -> list[tuple[str, str, str, str]]:
     forward, update, step = block["feedforward"], block["update"], block["training_step"]
     dense = "  no zero skipped"
     rows = [
-        ("feed-forward", told(forward["array"]), "", told(forward["all_in"])),
-        (dense, told(forward["dense"]["array"]), "", told(forward["dense"]["all_in"])),
-        ("update", told(update["array"]), told(update["weight_update"]), ""),
-        (dense, "", told(update["dense"]["weight_update"]), ""),
-        ("training step", "", "", told(step["all_in"])),
-        (dense, "", "", told(step["dense"])),
+        ("feed-forward", as_text(forward["array"]), "", as_text(forward["all_in"])),
+        (dense, as_text(forward["dense"]["array"]), "", as_text(forward["dense"]["all_in"])),
+        ("update", as_text(update["array"]), as_text(update["weight_update"]), ""),
+        (dense, "", as_text(update["dense"]["weight_update"]), ""),
+        ("training step", "", "", as_text(step["all_in"])),
+        (dense, "", "", as_text(step["dense"])),
     ]
     return [row for number, row in enumerate(rows) if row[1:] != rows[number - 1][1:] or row[0] != dense]
 
 
-def told(figure: Record) -> str:
+def as_text(figure: Record) -> str:
     """``1.94 nJ, 277 TOPS/W``; where there is none, ``not in the record`` or ``not applicable``."""
     if figure["energy_per_image"] is None:
         return reason(figure).partition(":")[0]
@@ -88,11 +88,12 @@ def notes(block: Record | None) -> Iterator[str]:
         planes = reads["first_layer"]["planes"]
         yield (
             "A read at an activation other than zero, the mean of the states: "
-            f"{told(reads['ternary'])} for a ternary input, "
-            f"{told(reads['first_layer'])} for one of {planes} bits."
+            f"{as_text(reads['ternary'])} for a ternary input, "
+            f"{as_text(reads['first_layer'])} for one of {planes} bits."
         )
-    for name, figure in (block["update"].get("memories") or {}).items():
-        yield f"Weight update with the moments in {name}, {block['update']['memories_are']}: {told(figure)}."
+    update = block["update"]
+    for name, figure in (update.get("memories") or {}).items():
+        yield f"Weight update with the moments in {name}, {update['memories_are']}: {as_text(figure)}."
 
 
 def boundary_section(block: Record | None) -> Html | None:
@@ -115,9 +116,9 @@ def headline(block: Record | None) -> str:
         return f"energy {MISSING}"
     forward, update, step = block["feedforward"], block["update"], block["training_step"]
     return (
-        f"feed-forward array {told(forward['array'])}, all-in {told(forward['all_in'])}; update array "
-        f"{told(update['array'])}, weight update {told(update['weight_update'])}; training step "
-        f"{told(step['all_in'])}"
+        f"feed-forward array {as_text(forward['array'])}, all-in {as_text(forward['all_in'])}; update array "
+        f"{as_text(update['array'])}, weight update {as_text(update['weight_update'])}; training step "
+        f"{as_text(step['all_in'])}"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spicebridge.energy import OPERATIONS_PER_MAC
-from spicebridge.report.boundaries import told
+from spicebridge.report.boundaries import as_text
 from spicebridge.report.paper import DATA_NAMES, Paper
 from spicebridge.report.quantity import chance, claimed, setting, share, si, tops
 
@@ -74,8 +74,9 @@ def _periphery(accounting: Record | None) -> str:
     update = accounting["update"]
     return (
         f"{opening} With converters and arithmetic at cited energies feed-forward takes "
-        f"{told(accounting['feedforward']['all_in'])}; the weight update, whose moments are kept in float, "
-        f"{told(update['weight_update'])} (no zero skipped: {told(update['dense']['weight_update'])}). "
+        f"{as_text(accounting['feedforward']['all_in'])}; the weight update, whose moments are kept in "
+        f"float, {as_text(update['weight_update'])} (no zero skipped: "
+        f"{as_text(update['dense']['weight_update'])}). "
         f"{closing}"
     )
 

@@ -16,7 +16,7 @@ from spicebridge.table import LookupTable
 
 
 def describe_tables(tables: Iterable[LookupTable]) -> list[dict[str, Any]]:
-    """Names, digests and sizes of the tables that were read.
+    """Names, digests and sizes of the tables that were read, with what measured them and the models' names.
 
     Where tables were mixed that are not of one cell, the later of two has ``mixed``: what differs, in words.
     """
@@ -28,6 +28,8 @@ def describe_tables(tables: Iterable[LookupTable]) -> list[dict[str, Any]]:
         {
             "name": table.name,
             "digest": table.digest,
+            "procedure": table.lineage.get("procedure"),
+            "models": sorted(table.lineage.get("models") or {}),
             "size": table.lineage.get("size"),
             "samples": table.lineage.get("samples"),
             **({"mixed": mixed[table.name]} if table.name in mixed else {}),

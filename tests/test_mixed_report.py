@@ -15,6 +15,7 @@ from spicebridge.lineage import Link, chain
 from spicebridge.pcm_statistics import PublishedModel
 from spicebridge.project import netlists_folder
 from spicebridge.report import headline_text, html_report, kinds, summary, text_report
+from spicebridge.report.mixed_differences import differences
 from spicebridge.report.mixed_text import age
 from spicebridge.report.paper import MIXED_PRECISION
 from spicebridge.report.pcm_plots import map_plot, step_map, worst_departures, worst_steps
@@ -247,3 +248,17 @@ def test_an_energy_that_no_table_tells_is_not_zero_joules() -> None:
     for left_out in ("word lines opened for single pulses", "word lines opened for reads"):
         assert any(each.startswith(left_out) for each in said["absent"])
         assert left_out in " ".join(text_report(record).split())
+
+
+def test_another_device_is_not_described_as_ours() -> None:
+    record = make_record()
+    first = next(differences(record))
+    assert "third-party code" in first
+    for table in record["tables"]:
+        table["models"] = ["rram"]
+    other = next(differences(record))
+    assert other.startswith("Reconstruction:")
+    assert "third-party code" not in other
+    for table in record["tables"]:
+        table["models"] = ["pcm"]
+    assert next(differences(record)) == first

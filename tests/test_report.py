@@ -256,3 +256,15 @@ def test_efficiencies_have_three_digits(value: float, said: str) -> None:
 def test_chosen_values_read_as_they_were_chosen() -> None:
     assert [setting(0.2, "V"), setting(1e-9, "s"), setting(50e-12, "s")] == ["0.2 V", "1 ns", "50 ps"]
     assert [setting(-0.5, "V"), setting(-2e-9, "s")] == [f"{MINUS}0.5 V", f"{MINUS}2 ns"]
+
+
+def test_only_the_papers_device_is_set_beside_the_paper() -> None:
+    record = make_record()
+    assert summary(record)["paper"]
+    for table in record["tables"]:
+        table["models"] = ["somebodys_mtj"]
+    said = summary(record)
+    assert (said["paper"], said["differences"]) == (None, [])
+    for table in record["tables"]:
+        table["models"] = ["stt_mtj"]
+    assert summary(record)["paper"]["accuracy"]["mnist"] == 98.61

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spicebridge.report.paper import DATA_NAMES, MIXED_PRECISION
+from spicebridge.report.paper import DATA_NAMES, MIXED_PRECISION, has_model
 from spicebridge.report.quantity import setting, si, times
 
 Record = Mapping[str, Any]
@@ -17,12 +17,15 @@ Record = Mapping[str, Any]
 def differences(record: Record) -> Iterator[str]:
     """The sentences, those of parts the record does not hold left out."""
     settings, device = record.get("settings", {}), record.get("device") or {}
-    yield (
-        "Reconstruction: the papers are known to us by their abstracts. The device is a compact model fitted "
-        "to a statistical model of such cells whose coefficients are those of third-party code, which names "
-        "the publication; neither its tables nor a chip's data were at hand. What is assumed says so under "
-        "device parameters."
-    )
+    abstracts = "Reconstruction: the papers are known to us by their abstracts."
+    if has_model(record, "pcm", before="pcm_"):
+        yield (
+            f"{abstracts} The device is a compact model fitted to a statistical model of such cells whose "
+            "coefficients are those of third-party code, which names the publication; neither its tables nor "
+            "a chip's data were at hand. What is assumed says so under device parameters."
+        )
+    else:
+        yield f"{abstracts} The device is that of this run's tables, and not the papers'."
     yield from _data(record)
     yield from _experiment(settings)
     yield from _algorithm(settings, device)

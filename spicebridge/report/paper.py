@@ -155,6 +155,20 @@ DATA_NAMES = {
 
 
 def paper_of(record: Mapping[str, Any]) -> Paper | None:
-    """The paper whose system a record rebuilds, told by the tables it was trained on."""
-    names = [str(table["name"]) for table in record.get("tables", ())]
-    return TERNARY_MTJ if any(name.startswith("mtj_write") for name in names) else None
+    """The paper whose system a record rebuilds: that whose device its tables were swept on."""
+    return TERNARY_MTJ if has_model(record, "stt_mtj", before="mtj_write") else None
+
+
+def has_model(record: Mapping[str, Any], model: str, *, before: str) -> bool:
+    """Whether all models in a record's tables are ``model``.
+
+    Args:
+        record: as ``record.json`` holds it.
+        model: the Verilog-A module's name.
+        before: how a table's name begins in records that do not name their models.
+    """
+    tables = record.get("tables", ())
+    models = {name for table in tables for name in table.get("models", ())}
+    if any("models" in table for table in tables):
+        return models == {model}
+    return any(str(table["name"]).startswith(before) for table in tables)

@@ -112,7 +112,6 @@ def write_units(cell: PcmCell, devices: Sequence[Device], train: Sequence[Pulse]
             "devices": len(batch),
             "widths": tuple(pulse.width for pulse in train),
             "v_supply": cell.v_supply,
-            "v_word": cell.v_word,
         }
         units.append(Unit(write_deck(cell, batch, train), measure_write, arguments))
     return units

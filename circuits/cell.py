@@ -9,18 +9,18 @@ from typing import TypeVar
 
 from PySpice.Spice.Netlist import Circuit
 
+from circuits.timing import FILE, timing
 from spicebridge.deck import Deck, DeckError, make_deck, model_parameters
 from spicebridge.project import netlists_folder
 
 S = TypeVar("S")
 
 DIRECTIONS = ("ap_to_p", "p_to_ap")
-T_SELECT = 50e-12  # s, when the gate line e begins to move
-T_DRIVE = 150e-12  # s, when the lines u and ub do, e having settled
-T_EDGE = 20e-12  # s, rise and fall of the drivers' controls; a driver switches at half height
-T_START = T_DRIVE + T_EDGE / 2
-T_SETTLE = 1e-9  # s, kept after a pulse so that its trailing edge is wholly counted
-STEP = 1.25e-12  # s; half the noise's sample spacing: Boltzmann within 1 %, switching times within 2 %
+_TIMING = timing("mtj_cell")
+T_SELECT, T_DRIVE, T_EDGE, T_SETTLE, STEP = (
+    _TIMING[name] for name in ("t_select", "t_drive", "t_edge", "t_settle", "t_step")
+)
+T_START = T_DRIVE + T_EDGE / 2  # s, the half height of u
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Cell:
     def files(self) -> tuple[str, ...]:
         """The files in ``netlists`` that the cell's decks are made from."""
         devices = f"devices/{self.mtj}.lib", f"transistors/{self.card}.lib"
-        return (*devices, "cells.lib", "devices/stt_mtj.va")
+        return (*devices, "cells.lib", FILE, "devices/stt_mtj.va")
 
     @property
     def driver(self) -> dict[str, float]:

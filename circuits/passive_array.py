@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from circuits.cell import T_EDGE
+from circuits.timing import timing
 from spicebridge.crossbar import Junctions, Wiring
 from spicebridge.deck import Deck, DeckError, make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 
-T_DRIVE = 10e-12  # s, when the drivers' control begins to move; they switch at its half height
-T_START = T_DRIVE + T_EDGE / 2
-T_SETTLE = 200e-12  # s, kept after the rows' trailing edge, many time constants of any line here
+_TIMING = timing("array")
+T_DRIVE, T_EDGE, T_SETTLE = (_TIMING[name] for name in ("t_drive", "t_edge", "t_settle"))
+T_START = T_DRIVE + T_EDGE / 2  # s, the half height of the driven lines
 SETTLED = 0.02  # settled within this share of the largest column current
 # Gear, as the trapezoidal rule rings on for many steps after an edge of lines faster than a step.
 STIFF = "method=gear reltol=1e-6 abstol=1e-15 vntol=1e-9"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuits.passive_array import Capacitance
+from circuits.timing import FILE
 from spicebridge.crossbar import Junctions, Wiring
 from spicebridge.deck import DeckError
 from spicebridge.parameters import read_parameter_set
@@ -46,7 +47,7 @@ class ArrayCell:
     @property
     def files(self) -> tuple[str, ...]:
         """The files in ``netlists`` that the array's decks are made from."""
-        return (f"devices/{self.mtj}.lib", "array_cell.lib", "cells.lib", "devices/stt_mtj.va")
+        return (f"devices/{self.mtj}.lib", "array_cell.lib", "cells.lib", FILE, "devices/stt_mtj.va")
 
     @property
     def shape(self) -> tuple[int, int]:

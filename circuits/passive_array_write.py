@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from circuits.cell import STEP, T_EDGE, start_state
+from circuits.cell import start_state
 from circuits.mtj_branch import first_passage
 from circuits.passive_array import (
     STIFF,
     T_DRIVE,
+    T_EDGE,
     T_SETTLE,
     T_START,
     Capacitance,
@@ -32,12 +33,14 @@ from circuits.passive_array import (
     solver,
     word_node,
 )
+from circuits.timing import timing
 from spicebridge.crossbar import Junctions, Wiring
 from spicebridge.deck import Deck, DeckError
 from spicebridge.simulator import Waveforms
 
 # What the word and bit lines that are not selected are driven at, as shares of the selected word line's.
 SCHEMES: Mapping[str, tuple[float, float]] = {"half": (1 / 2, 1 / 2), "third": (1 / 3, 2 / 3)}
+STEP = timing("array")["t_step"]  # s, with thermal noise
 _EDGE_STEP = 1e-12  # s, a twentieth of the drivers' edge
 
 Place = tuple[int, int]

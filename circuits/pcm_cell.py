@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PySpice.Spice.Netlist import Circuit
 
+from circuits.timing import FILE
 from spicebridge.deck import Deck, DeckError, make_deck
 from spicebridge.project import netlists_folder
 
@@ -62,7 +63,7 @@ class PcmCell:
     @property
     def files(self) -> tuple[str, ...]:
         """The files in ``netlists`` that the cell's decks are made from."""
-        return (self.parameter_set, "cells.lib", "pcm_cells.lib", "devices/pcm.va")
+        return (self.parameter_set, "cells.lib", "pcm_cells.lib", FILE, "devices/pcm.va")
 
     @property
     def access(self) -> dict[str, float]:

@@ -16,13 +16,13 @@ from PySpice.Spice.Netlist import Circuit
 
 from circuits.pcm_cell import PcmCell, add_level, add_word_line, finish, new_circuit
 from circuits.pcm_write import V_REST
+from circuits.timing import timing
 from spicebridge.deck import Deck, DeckError
 from spicebridge.simulator import Waveforms
 
-T_EDGE = 0.1e-9  # s, rise and fall of the controls; a driver switches at their half height
-T_LEAD = 25e-9  # s, from the word line's control to the input's
-T_SETTLE = 25e-9  # s, kept after an input, the word line closing meanwhile
-T_START = T_LEAD + T_EDGE / 2
+_TIMING = timing("pcm_read")
+T_LEAD, T_EDGE, T_LAG, T_SETTLE = (_TIMING[name] for name in ("t_lead", "t_edge", "t_lag", "t_settle"))
+T_START = T_LEAD + T_EDGE / 2  # s, the half height of the input
 SETTLED = 0.02  # settled within this share of the larger of the two currents
 _STEPS = 100  # time steps of an input, at least
 # Currents to a millionth; gear, as lines are much faster than a step.
@@ -110,7 +110,7 @@ def read_deck(
     circuit = new_circuit(cell)
     end = T_LEAD + t_in
     add_level(circuit, "ctl", ((0, 0), (T_LEAD, 0), (T_LEAD + T_EDGE, 1), (end, 1), (end + T_EDGE, 0)))
-    close = end + 1e-9
+    close = end + T_LAG
     level = ((0, 0), (T_EDGE, cell.v_word), (close, cell.v_word), (close + T_EDGE, 0))
     add_word_line(circuit, cell, cells=2 * len(pairs), level=level)
     saved = ["i(vword)"]

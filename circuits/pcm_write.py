@@ -16,21 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuits.pcm_cell import PcmCell, add_level, add_word_line, finish, new_circuit
+from circuits.timing import timing
 from spicebridge.deck import Deck, DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.simulator import Waveforms
 
-T_EDGE = 0.2e-9  # s, rise and fall of the controls
-T_LEAD = 25e-9  # s, from the word line's control to the pulse's: five time constants of a whole word line
-T_COOL = 30e-9  # s, from the pulse's end to the read: the cell is cold after 10, its event counted after 20
-T_IDLE = 30e-9  # s, from the read until the next event, the word line closing meanwhile
+_TIMING = timing("pcm_write")
+T_LEAD, T_EDGE, T_COOL, T_IDLE, STEP = (
+    _TIMING[name] for name in ("t_lead", "t_edge", "t_cool", "t_idle", "t_step")
+)
 V_REST = 20e-3  # V, on a resting bit line: sinh adds 0.1 % to the current at most
 STEADY = (
     0.02  # a read may differ so much from a step before, relative to itself or to G_LEAST if that is more
 )
 G_LEAST = 0.1e-6  # S
 COLD = 10.0  # K over ambient: a pulse's latency ends here
-STEP = 2e-9  # s, longest time step
 KELVIN = 1e3  # K per volt of the model's node th
 LENGTH = 1e-7  # m per volt of its node u
 # Gear, as the trapezoidal rule rings on after edges of lines much faster than a step. Step and trtol together
@@ -76,7 +76,9 @@ def write_deck(
     word, drive = _controls(cell, pulses, starts)
     add_level(circuit, "ctl", drive)
     add_word_line(circuit, cell, cells=len(devices), level=word)
-    saved = ["i(vword)"]
+    # The word line's energy, 1 V for 1 J: its edges are too fast for a trapezoid over these time steps.
+    circuit.raw_spice += "b_word e_word 0 i=v(rail_word)*i(vword)\nc_word e_word 0 1\n.ic v(e_word)=0\n"
+    saved = ["v(e_word)"]
     for index, device in enumerate(devices):
         circuit.V(f"write{index}", f"rail{index}", circuit.gnd, f"dc {cell.v_supply!r}")
         circuit.V(f"rest{index}", f"rest{index}", circuit.gnd, f"dc {V_REST!r}")
@@ -109,14 +111,14 @@ def read_times(widths: Sequence[float]) -> Array:
 
 
 def measure_write(
-    recorded: Waveforms, *, devices: int, widths: Sequence[float], v_supply: float, v_word: float
+    recorded: Waveforms, *, devices: int, widths: Sequence[float], v_supply: float
 ) -> dict[str, Array]:
     """What a train of pulses did.
 
     Args:
         devices: how many cells.
         widths: of the pulses, s.
-        v_supply, v_word: the rails, V.
+        v_supply: the write drivers' rail, V.
 
     Returns:
         Of each pulse, (devices, pulses): ``g``, low-field conductance after it without noise, at the age at
@@ -132,7 +134,7 @@ def measure_write(
     time, starts, reads = recorded["time"], event_starts(widths), read_times(widths)
     g, u = np.empty((devices, len(reads))), np.empty((devices, len(reads)))
     energy, latency, hottest = (np.empty((devices, len(widths))) for _ in range(3))
-    word = np.diff(np.interp(starts, time, _integral(time, -v_word * recorded["i(vword)"]))) / devices
+    word = np.diff(np.interp(starts, time, recorded["e_word"])) / devices
     for index in range(devices):
         line, rise = recorded[f"bl{index}"], recorded[inner_node(index, "th")] * KELVIN
         if rise.min() < -COLD or line.min() < -0.05 or line.max() > v_supply + 0.05:

@@ -74,7 +74,7 @@ def measured_write(
     recorded: Waveforms, pulses: list[Pulse], *, cell: PcmCell = CELL, devices: int = 1
 ) -> dict[str, Array]:
     widths = [each.width for each in pulses]
-    return measure_write(recorded, devices=devices, widths=widths, v_supply=cell.v_supply, v_word=cell.v_word)
+    return measure_write(recorded, devices=devices, widths=widths, v_supply=cell.v_supply)
 
 
 def whole(deck: Deck) -> Deck:
@@ -204,7 +204,7 @@ def test_the_netlist_of_a_write_is_the_deck_builders() -> None:
     read = [own.measures[name] for name in ("g_reset", "g_1", "g_2", "g_3")]
     assert found["g"][0] == pytest.approx(np.array(read), rel=0.03)
     assert own.measures["energy_set"] == pytest.approx(found["energy"][0, 1], rel=2e-3, abs=0.0)
-    assert -2.5 * own.measures["q_word"] == pytest.approx(found["energy_word"][1], rel=0.05, abs=0.0)
+    assert own.measures["energy_word"] == pytest.approx(found["energy_word"][1], rel=0.01, abs=0.0)
     assert own.measures["energy_reset"] == pytest.approx(found["energy"][0, 0], rel=2e-3, abs=0.0)
 
 
@@ -363,7 +363,7 @@ def test_the_netlist_of_a_pair_read_is_the_deck_builders() -> None:
     found = run(deck, measure_read, pairs=1, v_read=0.2, v_word=CELL.v_word, t_in=50e-9)
     assert own.measures["i_pair"] == pytest.approx(found["current"][0], rel=1e-3, abs=0.0)
     assert own.measures["charge"] == pytest.approx(found["charge"][0], rel=2e-3, abs=0.0)
-    assert own.measures["energy"] == pytest.approx(found["energy"][0], rel=0.02, abs=0.0)
+    assert own.measures["energy"] == pytest.approx(found["energy"][0], rel=5e-3, abs=0.0)
 
 
 def test_reads_with_noise_differ_by_their_numbers_and_are_repeated_by_them() -> None:

@@ -293,7 +293,7 @@ def test_a_table_tells_what_it_was_made_from(name: str, made: dict[str, LookupTa
     assert definition_of(made[name]).cell == PcmCell()
     assert lineage["parameters"]["t_melt"]["unit"] == "K"
     assert set(lineage["netlists"]) == {
-        "devices/pcm_90nm.lib", "devices/pcm.va", "cells.lib", "pcm_cells.lib",
+        "devices/pcm_90nm.lib", "devices/pcm.va", "cells.lib", "pcm_cells.lib", "timing.lib",
     }  # fmt: skip
     assert list(lineage["models"]) == ["pcm"]
     assert "failed" not in lineage

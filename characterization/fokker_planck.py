@@ -22,6 +22,7 @@ from scipy.constants import elementary_charge, hbar, mu_0, physical_constants
 from scipy.constants import k as k_boltzmann
 from scipy.linalg.lapack import dgttrf, dgttrs
 
+from circuits.mtj_temperature import at_temperature
 from spicebridge.errors import SpicebridgeError
 
 GAMMA_0 = physical_constants["electron gyromag. ratio"][0] * mu_0  # m/(A s)
@@ -71,7 +72,7 @@ class Macrospin:
 
 
 def macrospin(card: Mapping[str, float], temperature: float) -> Macrospin:
-    """The free layer of an ``stt_mtj`` model card."""
+    """The free layer of an ``stt_mtj`` model card at a temperature (K)."""
     names = ("diameter", "t_free", "ms", "h_k", "alpha", "pol")
     missing = [name for name in names if name not in card]
     if missing:
@@ -79,7 +80,8 @@ def macrospin(card: Mapping[str, float], temperature: float) -> Macrospin:
             f"the MTJ's parameter set leaves {', '.join(missing)} to the model's default. The Fokker-Planck "
             "route needs the value: write it into the set, with its unit and source."
         )
-    return Macrospin(**{name: card[name] for name in names}, temperature=temperature)
+    there = at_temperature(card, temperature)
+    return Macrospin(**{name: there[name] for name in names}, temperature=temperature)
 
 
 def switching_probability(

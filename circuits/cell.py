@@ -156,10 +156,10 @@ def transient(t_pulse: float) -> str:
     return until(t_pulse + T_SETTLE)
 
 
-def until(t_stop: float) -> str:
-    """The analysis that follows the lines' pulse for ``t_stop`` (s) from its half height, at ``STEP``."""
+def until(t_stop: float, *, step: float = STEP) -> str:
+    """The analysis that follows the lines' pulse for ``t_stop`` (s) from its half height, at ``step`` (s)."""
     end = T_START + t_stop
-    return f".tran {STEP:.6g} {end:.6g} 0 {STEP:.6g}"
+    return f".tran {step:.6g} {end:.6g} 0 {step:.6g}"
 
 
 def finish(circuit: Circuit, cell: Cell, *, name: str, analysis: str, save: list[str]) -> Deck:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from circuits.cell import (
+    STEP,
     T_START,
     Cell,
     add_controls,
@@ -38,6 +39,7 @@ def write_deck(
     seeds: Sequence[int],
     t_stop: float,
     t_pulse: float | None = None,
+    step: float = STEP,
 ) -> Deck:
     """Independent branches written by one pulse, thermal noise on, started from equilibrium.
 
@@ -47,6 +49,7 @@ def write_deck(
         seeds: one a branch, 1 to 2^29 - 1.
         t_stop: how long to watch after the pulse began, s.
         t_pulse: width of the pulse, s; None: it lasts longer than the watch.
+        step: longest time step, s.
     """
     circuit = new_circuit(cell)
     add_controls(circuit, t_stop * 2 if t_pulse is None else t_pulse)
@@ -60,7 +63,7 @@ def write_deck(
         circuit,
         cell,
         name=f"mtj_write_{direction}_{v_write:g}V",
-        analysis=until(t_stop),
+        analysis=until(t_stop, step=step),
         save=saved,
     )
 

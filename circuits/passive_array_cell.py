@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from circuits.mtj_temperature import at_temperature
 from circuits.passive_array import Capacitance
 from circuits.timing import FILE
 from spicebridge.crossbar import Junctions, Wiring
@@ -91,7 +92,7 @@ class ArrayCell:
 
     def antiparallel(self, diameter: float) -> Junctions:
         """The array's MTJs, all alike, as they are in AP."""
-        card = self.card(diameter)
+        card = at_temperature(self.card(diameter), self.temperature)
         g_p = np.pi / 4 * diameter**2 / card["ra"]
         return Junctions(*(np.full(self.shape, each) for each in (g_p, card["tmr"], card["v_h"])))
 

@@ -150,7 +150,7 @@ def _table_link(table: LookupTable, netlists: Path) -> Link:
     return Link(
         "table",
         table.name,
-        (f"digest {table.digest}", *facts, *_notes(lineage), *_expected_holes(lineage)),
+        (f"digest {table.digest}", *facts, *_notes(table), *_expected_holes(table)),
         (*parameters, *models, *files, *decks),
     )
 
@@ -169,24 +169,25 @@ def _parameter_link(name: str, each: Any) -> Link:
     return Link("parameter", said, (str(known.get("source", "no source given")),))
 
 
-def _notes(lineage: Mapping[str, Any]) -> Iterator[str]:
+def _notes(table: LookupTable) -> Iterator[str]:
     """What is to say of single points: those without a value, those that needed an aid to converge."""
-    for key, words, about in (("failed", "without a value", "why"), ("aids", "with convergence aids", "aid")):
-        points = lineage.get(key)
-        if isinstance(points, Sequence) and points and isinstance(points[0], Mapping):
+    for points, words, about in (
+        (table.holes, "without a value", "why"),
+        (table.aids, "with convergence aids", "aid"),
+    ):
+        if points:
             first = points[0]
             where = _settings_text(_section(first, "at")) or "a point that is not named"
             why = first.get(about, "no reason given")
             yield f"points {words}: {len(points)}, the first at {where}: {why}"
 
 
-def _expected_holes(lineage: Mapping[str, Any]) -> Iterator[str]:
-    if points := lineage.get("expected_holes"):
+def _expected_holes(table: LookupTable) -> Iterator[str]:
+    if points := table.expected_holes:
         first = points[0]
-        yield (
-            f"points that lack a value as expected: {len(points)}, the first at "
-            f"{_settings_text(first['at'])}: {', '.join(first['measures'])}"
-        )
+        where = _settings_text(_section(first, "at")) or "a point that is not named"
+        names = ", ".join(first["measures"]) or "measures that are not named"
+        yield f"points that lack a value as expected: {len(points)}, the first at {where}: {names}"
 
 
 def _facts(lineage: Mapping[str, Any], made: str) -> tuple[str, ...]:

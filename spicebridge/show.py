@@ -122,10 +122,10 @@ def holes_text(table: LookupTable) -> str:
 
 def _expected(table: LookupTable) -> str:
     """How many points lack a value as their sweep expected, and of what; empty if none does."""
-    points = table.lineage.get("expected_holes")
-    if not isinstance(points, list | tuple) or not points:
+    points = table.expected_holes
+    if not points:
         return ""
-    names = sorted({str(name) for each in points for name in each.get("measures", ())})
+    names = sorted({name for each in points for name in each["measures"]})
     return f"{len(points)} point{'s' if len(points) > 1 else ''} without {', '.join(names)}, as expected"
 
 

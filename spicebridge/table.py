@@ -96,9 +96,30 @@ class LookupTable:
     @property
     def holes(self) -> tuple[Mapping[str, Any], ...]:
         """The simulations that failed, whose values are NaN: each ``at`` which point, and ``why``."""
-        failed = self.lineage.get("failed")
-        held = failed if isinstance(failed, list | tuple) else ()
-        return tuple(each for each in held if isinstance(each, Mapping))
+        return self._points("failed")
+
+    @property
+    def expected_holes(self) -> tuple[Mapping[str, Any], ...]:
+        """The points that lack values as their sweep expected: each ``at`` which, and ``measures``."""
+        names = [each.get("measures") for each in self._points("expected_holes")]
+        return tuple(
+            {**each, "measures": tuple(map(str, held)) if isinstance(held, list | tuple) else ()}
+            for each, held in zip(self._points("expected_holes"), names, strict=True)
+        )
+
+    @property
+    def aids(self) -> tuple[Mapping[str, Any], ...]:
+        """The simulations that needed an aid to converge: each ``at`` which point, and the ``aid``."""
+        return self._points("aids")
+
+    def _points(self, key: str) -> tuple[Mapping[str, Any], ...]:
+        """A list of points in the lineage, as far as it is one: a table made by hand may hold anything."""
+        held = self.lineage.get(key)
+        return (
+            tuple(each for each in held if isinstance(each, Mapping))
+            if isinstance(held, list | tuple)
+            else ()
+        )
 
     @property
     def empty(self) -> bool:

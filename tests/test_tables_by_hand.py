@@ -45,6 +45,8 @@ PARTS: list[dict[str, Any]] = [
     {"parameters": {"alpha": 0.01, "ra": {"value": 5e-12}}, "models": ["m"], "netlists": None, "decks": 3},
     {"failed": [{"why": "it ran away"}]},
     {"failed": "some", "aids": [3], "samples": "many"},
+    {"expected_holes": [{"measures": 3}]},
+    {"expected_holes": "some"},
 ]
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from spicebridge.verilog_a.model import VerilogAError
 from spicebridge.verilog_a.source import Source, Token
+from spicebridge.verilog_a.syntax import after, analog_end, closing, module_tokens, statement_end
 
 _FILTER = "a filter needs the simulator's history. Write its equations with internal nodes and ddt()."
 _DELAY = (
@@ -84,28 +85,6 @@ DECLARATIONS = frozenset(
     )
 )
 LIMITERS = {"pnjlim": 2, "limvds": 0, "fetlim": 1, "limitlog": 1}
-
-
-def module_tokens(source: Source) -> list[Token]:
-    """The tokens of the file's one module, from ``module`` to ``endmodule``.
-
-    Raises:
-        VerilogAError: there is not exactly one module.
-    """
-    tokens = list(source.tokens)
-    starts = [i for i, token in enumerate(tokens) if token.text in ("module", "macromodule")]
-    if not starts:
-        raise VerilogAError(f"{source.path.name} holds no module. Write module NAME(...); ... endmodule.")
-    if len(starts) > 1:
-        second = tokens[starts[1]]
-        raise VerilogAError(
-            f"{second.where}: a second module in one file; a file is one model here. Move it to a file "
-            "of its own."
-        )
-    end = next((i for i, token in enumerate(tokens) if token.text == "endmodule"), None)
-    if end is None:
-        raise VerilogAError(f"{tokens[starts[0]].where}: this module has no endmodule. Add it.")
-    return tokens[starts[0] : end + 1]
 
 
 def refuse_unfaithful(source: Source) -> None:
@@ -277,13 +256,13 @@ def _refuse_structure(module: list[Token]) -> None:
         if token.text == "endmodule":
             return
         if token.text == "(*":
-            position = _after(module, position, "*)")
+            position = after(module, position, "*)")
         elif token.text == "analog":
             position = analog_end(module, position)
         elif token.text == ";":
             position += 1
         else:
-            end = _after(module, position, ";")
+            end = after(module, position, ";")
             _refuse_item(module[position:end])
             position = end
 
@@ -317,63 +296,6 @@ def _refuse_arrays(item: list[Token]) -> None:
         depth += (token.text in ("(", "[", "'{", "{")) - (token.text in (")", "]", "}"))
         # A range may close with the other kind of bracket, so depth is only a guard within one declaration.
         depth = max(depth, 0)
-
-
-def _after(tokens: list[Token], position: int, text: str) -> int:
-    """The position after the next ``text``, or the end."""
-    while position < len(tokens) and tokens[position].text != text:
-        position += 1
-    return position + 1
-
-
-def analog_end(tokens: list[Token], position: int) -> int:
-    """The position after the analog block or analog function that starts at ``position``."""
-    if tokens[position + 1].text == "function":
-        return _after(tokens, position, "endfunction")
-    return statement_end(tokens, position + 1)
-
-
-def statement_end(tokens: list[Token], position: int) -> int:
-    """The position after the statement that starts at ``position``."""
-    if position >= len(tokens):
-        return position
-    word = tokens[position].text
-    if word == "(*":
-        return statement_end(tokens, _after(tokens, position, "*)"))
-    if word == "begin":
-        return _block_end(tokens, position, "begin", "end")
-    if word in ("case", "casex", "casez"):
-        return _block_end(tokens, position, word, "endcase")
-    if word in ("if", "for", "while", "repeat"):
-        end = statement_end(tokens, closing(tokens, position + 1) + 1)
-        while word == "if" and end < len(tokens) and tokens[end].text == "else":
-            end = statement_end(tokens, end + 1)
-        return end
-    return _after(tokens, position, ";")
-
-
-def _block_end(tokens: list[Token], position: int, opening: str, ending: str) -> int:
-    start, depth = tokens[position], 0
-    while position < len(tokens):
-        depth += (tokens[position].text == opening) - (tokens[position].text == ending)
-        position += 1
-        if depth == 0:
-            return position
-    raise VerilogAError(f"{start.where}: this {opening} has no {ending}. Add it.")
-
-
-def closing(tokens: list[Token], position: int) -> int:
-    """The position of the parenthesis that closes the one at ``position``."""
-    start, depth = position, 0
-    while position < len(tokens):
-        depth += (tokens[position].text in ("(", "(*")) - (tokens[position].text in (")", "*)"))
-        if depth == 0 and position > start:
-            return position
-        if depth == 0:
-            break
-        position += 1
-    where = tokens[min(start, len(tokens) - 1)].where
-    raise VerilogAError(f"{where}: a parenthesis is expected or not closed here. Add it.")
 
 
 def limiter_names(source: Source) -> list[str]:

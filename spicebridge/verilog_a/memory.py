@@ -8,9 +8,10 @@ is refused too.
 
 from __future__ import annotations
 
-from spicebridge.verilog_a.checks import STATE, analog_end, closing, module_tokens
+from spicebridge.verilog_a.checks import STATE
 from spicebridge.verilog_a.model import VerilogAError
 from spicebridge.verilog_a.source import Source, Token
+from spicebridge.verilog_a.syntax import analog_end, closing, module_tokens
 
 Assigned = frozenset[str]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spicebridge.verilog_a.checks import analog_end, module_tokens
 from spicebridge.verilog_a.model import VerilogAError
 from spicebridge.verilog_a.source import Source, Token, flat_text
+from spicebridge.verilog_a.syntax import analog_end, module_tokens
 
 
 @dataclass(frozen=True)

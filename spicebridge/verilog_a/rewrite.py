@@ -11,9 +11,9 @@ no constant to it (a local parameter, which the generated code replaces by 0) ke
 
 from __future__ import annotations
 
-from spicebridge.verilog_a.checks import closing
 from spicebridge.verilog_a.model import VerilogAError
 from spicebridge.verilog_a.source import Token
+from spicebridge.verilog_a.syntax import closing
 
 ZERO = "sb_zero"
 

@@ -19,9 +19,10 @@ from characterization.source_power import Integral, named_sources
 from characterization.values import DefinitionError
 from spicebridge.batch import batched, shared_parameters
 from spicebridge.batch_lines import BatchError
-from spicebridge.deck import Deck, DeckError, kept_deck
+from spicebridge.deck import Deck, DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_deck
+from spicebridge.kept_decks import kept_deck
 from spicebridge.project import results_folder
 from spicebridge.randomness import seeded
 from spicebridge.settings import listed

@@ -12,8 +12,9 @@ from typing import Any
 
 from characterization.source_power import Integral, check_analysis, named_sources, saving_power
 from characterization.values import DefinitionError, axis, is_number, number
-from spicebridge.deck import Deck, library_lines, netlist_digest, read_netlist
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import library_lines, netlist_digest, read_netlist
 from spicebridge.netlist_paths import expanded
 from spicebridge.permission import TRUSTED, outside, real_path
 from spicebridge.randomness import LARGEST_SEED, drawing_line, noise_line, seed_of, without_seed

@@ -15,8 +15,8 @@ from characterization import netlist
 from characterization.definition import Definition, DefinitionError, cell_kind
 from characterization.netlist_definition import NetlistDefinition
 from circuits.cell import make_settings
-from spicebridge.deck import netlist_digest
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import netlist_digest
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.settings import listed

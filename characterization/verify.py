@@ -23,7 +23,7 @@ from characterization.narrowed import Again, Part, Point, narrowed_parts, place
 from characterization.netlist_definition import NetlistDefinition
 from characterization.run import definition_of
 from spicebridge.bare import BareEngine
-from spicebridge.deck import kept_command
+from spicebridge.kept_decks import kept_command
 from spicebridge.lineage import changed_netlists
 from spicebridge.project import netlists_folder
 from spicebridge.settings import listed

@@ -10,7 +10,8 @@ from typing import TypeVar
 from PySpice.Spice.Netlist import Circuit
 
 from circuits.timing import FILE, timing
-from spicebridge.deck import Deck, DeckError, make_deck, model_parameters
+from spicebridge.deck import Deck, DeckError, model_parameters
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 
 S = TypeVar("S")

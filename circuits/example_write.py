@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from circuits.cell import Cell
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 
 _NETLIST = "mtj_write"

@@ -15,7 +15,8 @@ from PySpice.Spice.Netlist import Circuit
 
 from circuits.timing import timing
 from spicebridge.crossbar import Junctions, Wiring
-from spicebridge.deck import Deck, DeckError, make_deck
+from spicebridge.deck import Deck, DeckError
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 

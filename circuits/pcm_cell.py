@@ -10,7 +10,8 @@ from pathlib import Path
 from PySpice.Spice.Netlist import Circuit
 
 from circuits.timing import FILE
-from spicebridge.deck import Deck, DeckError, make_deck
+from spicebridge.deck import Deck, DeckError
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 
 Points = Sequence[tuple[float, float]]  # time, s, and level

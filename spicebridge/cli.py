@@ -156,8 +156,8 @@ def simulate(
 
     Example: spicebridge simulate netlists/mtj_write.cir --set v_write=0.55 --plot write.png
     """
-    from spicebridge.deck import read_deck
     from spicebridge.files import write_text
+    from spicebridge.netlist import read_deck
     from spicebridge.permission import TRUSTED, outside
     from spicebridge.project import netlists_folder
     from spicebridge.show import measures_text

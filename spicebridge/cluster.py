@@ -17,9 +17,10 @@ from itertools import islice
 from pathlib import Path
 from platform import node
 
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
+from spicebridge.netlist import make_deck
 from spicebridge.project import cache_folder
 from spicebridge.simulator import SimulationError, whole
 from spicebridge.workers import Answer, Pool, Task

@@ -6,9 +6,9 @@ import math
 import shutil
 from typing import Any
 
-from spicebridge.deck import make_deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing
+from spicebridge.netlist import make_deck
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.project import cache_folder, netlists_folder
 from spicebridge.workers import simulate

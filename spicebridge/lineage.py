@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spicebridge.deck import netlist_digest
+from spicebridge.netlist import netlist_digest
 from spicebridge.table import LookupTable
 
 # Parts of a lineage that are told as links, or as notes.

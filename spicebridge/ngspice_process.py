@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
+from spicebridge.netlist import make_deck
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.simulator import Waveforms, whole
 from spicebridge.workers import Pool, Task

@@ -20,7 +20,7 @@ import pytest
 from characterization.definition import load_definition
 from characterization.run import make_table
 from spicebridge.cli import main
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.sweep import Engine
 from spicebridge.table import LookupTable, load_table
 from spicebridge.workers import simulate

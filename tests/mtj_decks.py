@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from circuits.cell import STEP
 from circuits.mtj_branch import first_passage
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 from spicebridge.sweep import Unit

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from characterization.pcm_model import PcmCell, conductance
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 

@@ -34,9 +34,10 @@ from circuits.passive_array_write import (
 )
 from spicebridge.bare import BareEngine
 from spicebridge.crossbar import Spread, Wiring, draw_devices, solve_junctions
-from spicebridge.deck import DeckError, read_deck
+from spicebridge.deck import DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import Failure
+from spicebridge.netlist import read_deck
 from spicebridge.project import netlists_folder, reference_folder
 from spicebridge.sweep import Engine, Outcome, Unit
 from spicebridge.table import LookupTable, load_table

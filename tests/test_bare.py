@@ -26,8 +26,9 @@ from spicebridge.bare import (
     program_version,
     read_raw,
 )
-from spicebridge.deck import Deck, make_deck, read_deck
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import make_deck, read_deck
 from spicebridge.permission import TRUSTED
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import SimulationError, Waveforms, whole

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from spicebridge.batch import batched, shared_parameters, unbatched_measures
 from spicebridge.batch_lines import BatchError, random_line
-from spicebridge.deck import Deck, DeckError, make_deck, read_deck
+from spicebridge.deck import Deck, DeckError
+from spicebridge.netlist import make_deck, read_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import whole
 from spicebridge.workers import Pool, Task

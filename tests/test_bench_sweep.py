@@ -27,7 +27,8 @@ from statistics import median
 import pytest
 
 from spicebridge.batch import batched
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
+from spicebridge.netlist import make_deck
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.project import netlists_folder, store_file
 from spicebridge.simulator import in_this_process

@@ -18,7 +18,7 @@ import pytest
 
 from spicebridge.catalog import find_record
 from spicebridge.cli import main
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import Waveforms
 from spicebridge.table import LookupTable, load_table
 from spicebridge.workers import Task

@@ -16,7 +16,8 @@ from scipy.optimize import brentq
 
 from spicebridge import workers
 from spicebridge.convergence import AIDS, aid_name, aided
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, whole
 from spicebridge.sweep import Engine, Unit
 from spicebridge.workers import Answer, Task

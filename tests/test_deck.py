@@ -11,18 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spicebridge.deck import (
-    Deck,
-    DeckError,
-    kept_deck,
-    library_lines,
-    make_deck,
-    model_parameters,
-    parse_number,
-    read_deck,
-    read_netlist,
-    spice_number,
-)
+from spicebridge.deck import Deck, DeckError, model_parameters, parse_number, spice_number
+from spicebridge.kept_decks import kept_deck
+from spicebridge.netlist import library_lines, make_deck, read_deck, read_netlist
 from spicebridge.permission import TRUSTED, RefusedError, outside
 from spicebridge.project import netlists_folder
 from spicebridge.verilog_a import compile_model

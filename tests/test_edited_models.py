@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from spicebridge.cluster import run_on_cluster
-from spicebridge.deck import Deck, DeckError, make_deck
+from spicebridge.deck import Deck, DeckError
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import NgspiceSimulator, SimulationError, Waveforms, ngspice, ngspice_version
 from spicebridge.store import Values
 from spicebridge.sweep import Engine, Unit

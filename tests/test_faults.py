@@ -25,8 +25,8 @@ import pytest
 
 from characterization.definition import load_definition
 from characterization.run import make_table
-from spicebridge.deck import make_deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import whole
 from spicebridge.sweep import Engine
 from spicebridge.table import load_table

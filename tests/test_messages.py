@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spicebridge.deck import Deck, DeckError, make_deck
+from spicebridge.deck import Deck, DeckError
+from spicebridge.netlist import make_deck
 from spicebridge.settings import listed, shortened
 from tests.test_foreign_sweeps import refusal
 

@@ -14,7 +14,7 @@ from circuits.mtj_branch import (
     trailing_deck,
     write_deck,
 )
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Engine, Unit
 from spicebridge.workers import simulate

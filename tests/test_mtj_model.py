@@ -7,7 +7,8 @@ from scipy.integrate import quad, solve_ivp
 
 from characterization.fokker_planck import GAMMA_0, Macrospin, macrospin
 from circuits.mtj_branch import first_passage
-from spicebridge.deck import make_deck, model_parameters
+from spicebridge.deck import model_parameters
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Unit
 from spicebridge.workers import simulate

@@ -12,8 +12,9 @@ from characterization.fokker_planck import GAMMA_0, macrospin
 from circuits.mtj_branch import first_passage
 from circuits.mtj_temperature import at_temperature
 from circuits.passive_array_cell import ArrayCell
-from spicebridge.deck import make_deck, model_parameters
+from spicebridge.deck import model_parameters
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.workers import simulate
 from tests.mtj_decks import HEAD, current_driven

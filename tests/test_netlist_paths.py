@@ -8,8 +8,8 @@ import pytest
 
 from characterization.definition import load_definition
 from characterization.netlist_definition import NetlistDefinition
-from spicebridge.deck import read_deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import read_deck
 from spicebridge.netlist_paths import PathError
 from spicebridge.permission import RefusedError
 from tests.bare_ngspice import bare_measures

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import make_deck
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.simulator import SimulationError, Waveforms, ngspice, ngspice_version
 from spicebridge.workers import Task, simulate
@@ -24,7 +25,7 @@ STATE = """
 import ctypes, locale, logging, os, signal, sys, threading
 from pathlib import Path
 import numpy
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import ngspice, ngspice_version
 from spicebridge.workers import simulate
 

@@ -20,7 +20,8 @@ from circuits.passive_array import (
     transient_read_deck,
 )
 from spicebridge.crossbar import Junctions, Spread, Wiring, draw_devices, factorize, solve_junctions
-from spicebridge.deck import Deck, DeckError, make_deck, read_deck
+from spicebridge.deck import Deck, DeckError
+from spicebridge.netlist import make_deck, read_deck
 from spicebridge.project import netlists_folder
 from spicebridge.workers import simulate
 

@@ -36,8 +36,8 @@ from circuits.pcm_write import (
     write_deck,
 )
 from spicebridge.deck import Deck, DeckError
-from spicebridge.deck import read_deck as read_netlist
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import read_deck as read_netlist
 from spicebridge.parameters import read_parameter_set
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms

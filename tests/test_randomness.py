@@ -10,7 +10,8 @@ from characterization.definition import DefinitionError, load_definition
 from characterization.run import make_table
 from characterization.verify import plan, verify
 from spicebridge.bare import BareEngine
-from spicebridge.deck import DeckError, make_deck
+from spicebridge.deck import DeckError
+from spicebridge.netlist import make_deck
 from spicebridge.randomness import drawing_line, seed_of
 from spicebridge.sweep import Engine
 

@@ -20,7 +20,8 @@ from circuits import mtj_branch, pcm_write, ternary_synapse
 from circuits.cell import Cell
 from circuits.timing import timing_of
 from spicebridge.cli import main
-from spicebridge.deck import DeckError, read_deck
+from spicebridge.deck import DeckError
+from spicebridge.netlist import read_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 from spicebridge.workers import simulate

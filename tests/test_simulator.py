@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_failure
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import SimulationError, Waveforms
 from spicebridge.sweep import Engine, Unit
@@ -208,7 +209,7 @@ def test_a_failure_in_this_process_is_followed_by_right_results(tmp_path: Path) 
     """The same in one ngspice, without a new process between."""
     script = f"""
 from pathlib import Path
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import SimulationError, in_this_process
 rc = make_deck({RC!r}, folder=Path(), name="rc")
 before = in_this_process().run(rc)["out"].tolist()

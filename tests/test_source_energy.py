@@ -16,7 +16,7 @@ from characterization.source_power import sources_of
 from characterization.values import DefinitionError
 from characterization.verify import plan, verify
 from spicebridge.bare import BareEngine
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.sweep import Engine
 from spicebridge.table import LookupTable
 

@@ -13,7 +13,9 @@ from characterization.replay import replay
 from characterization.run import make_table
 from characterization.verify import plan, verify
 from spicebridge.bare import BareEngine
-from spicebridge.deck import Deck, DeckError, kept_command, kept_deck, read_deck
+from spicebridge.deck import Deck, DeckError
+from spicebridge.kept_decks import kept_command, kept_deck
+from spicebridge.netlist import read_deck
 from spicebridge.simulator import whole
 from spicebridge.startup import StartupError, check_compat
 from spicebridge.sweep import Engine

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the clock is pu
 RUN = """
 import sys
 from pathlib import Path
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.simulator import in_this_process
 deck = make_deck("v1 a 0 sin(0 1 1g)\\nr1 a b 1k\\nc1 b 0 1p\\nd1 b 0 d\\n.model d d\\n.tran 1p 2n\\n",
                  folder=Path(), name="rectifier")

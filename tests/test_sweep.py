@@ -26,8 +26,9 @@ from characterization.mtj_write import device_seeds
 from characterization.run import definition_of, make_table
 from circuits.cell import Cell
 from circuits.mtj_branch import load_line_deck, write_deck
-from spicebridge.deck import Deck, make_deck
+from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 from spicebridge.sweep import Engine, Outcome, Unit

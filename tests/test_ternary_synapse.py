@@ -5,7 +5,7 @@ import pytest
 
 from circuits.cell import Cell
 from circuits.ternary_synapse import ACTIVATIONS, STATES, WEIGHTS, measure_read, read_deck
-from spicebridge.deck import make_deck
+from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Unit
 from spicebridge.workers import simulate

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nn.arrays import Float32s
 from nn.counts import UpdateCounts
 from nn.encoding import tabulate_encoding
+from nn.spread import of_devices
 from nn.synapse import SynapseDevice, Synapses
 from spicebridge.sampler import BinnedFunction, PulseSampler
 
@@ -42,6 +43,7 @@ class BlindUpdate:
         """Move int8 weights and the kinds of their zeros, shape (inputs, outputs)."""
         weights, strong = synapses.weights, synapses.strong
         parallel = [(weights == 1) | ((weights == 0) & strong), (weights == -1) | ((weights == 0) & strong)]
+        factors = (None, None) if synapses.factors is None else synapses.factors
         up, pulsed = increments > 0, increments != 0
         size = np.abs(increments)
         saturating, fraction = size >= 1.0, size - np.floor(size)
@@ -54,7 +56,8 @@ class BlindUpdate:
                 longest = np.where(saturating, sampler.longest, 0)
                 dithered = (positions(fraction) + rng.random(size.shape, dtype=np.float32)).astype(np.intp)
                 for entry in (longest, dithered):
-                    flipped = _pulse(sampler, np.where(chosen, entry, 0), can_flip, rng, counts)
+                    sent = np.where(chosen, entry, 0)
+                    flipped = _pulse(sampler, sent, can_flip, factors[branch], rng, counts)
                     parallel[branch] ^= flipped
                     can_flip &= ~flipped
         counts.updates += weights.size
@@ -66,13 +69,17 @@ def _pulse(
     sampler: PulseSampler,
     entry: NDArray[np.intp],
     can_flip: NDArray[np.bool_],
+    factors: Float32s | None,
     rng: np.random.Generator,
     counts: UpdateCounts,
 ) -> NDArray[Any]:
     """Send the grid entries' pulses; returns where a device flipped."""
     entry = np.minimum(entry, sampler.longest)
     counts.book(sampler, np.bincount(entry.ravel(), minlength=len(sampler.width)))
-    flipped = can_flip & (rng.random(entry.shape, dtype=np.float32) < sampler.p_switch[entry])
+    p_switch = sampler.p_switch[entry]
+    if factors is not None:
+        p_switch = of_devices(p_switch, factors)
+    flipped = can_flip & (rng.random(entry.shape, dtype=np.float32) < p_switch)
     counts.flips += int(np.count_nonzero(flipped))
     return flipped
 

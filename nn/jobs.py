@@ -94,6 +94,7 @@ class Kind:
         train_one: trains a job with what is given, with ``checkpoint``, ``fingerprint`` and ``report``.
         make_record: of the experiment, the outcomes and what is given, with ``tables`` and ``circumstances``.
         kept: arms whose weights are kept.
+        refuse: raises where what is given lacks what one of the jobs needs, before any is begun.
     """
 
     jobs_of: Callable[[Any, Sequence[str] | None], list[Job[Any]]]
@@ -101,6 +102,7 @@ class Kind:
     train_one: Callable[..., Outcome]
     make_record: Callable[..., dict[str, Any]]
     kept: Sequence[str]
+    refuse: Callable[[Sequence[Job[Any]], Any], None] = lambda _jobs, _given: None
 
 
 def train_all(
@@ -151,6 +153,7 @@ def train_all(
     read = [tables[name] for name in experiment.tables.names]
     refuse_mixed(read, allowed=experiment.allow_mixed_elements)
     given = kind.given_for(experiment, tables, data_folder=data_folder)
+    kind.refuse(jobs, given)
     shared = {
         "layout": LAYOUT,
         "settings": {key: value for key, value in json_like(experiment).items() if key not in OF_THE_WHOLE},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nn.feedforward import feedforward_ledger
 from nn.losses import squared_hinge
 from nn.network import backward, build, calibrate, forward, predict
 from nn.optimizer import adam
+from nn.spread import draw_factors
 from nn.state import Moments, State
 from nn.synapse import SynapseDevice
 from spicebridge.energy import EnergyLedger
@@ -78,7 +80,7 @@ def train_one(
     """
     experiment, device, dataset = job.experiment, given.device, given.dataset
     arm = arm_of(experiment, job.arm, device)
-    state = fresh_state(job, given)
+    state = fresh_state(job, given, spread=arm.spread)
     restore(checkpoint, state, fingerprint)
     network, activation = state.network, arm.activation
     images = len(dataset.train_labels)
@@ -96,7 +98,8 @@ def train_one(
         for start in range(0, steps_per_epoch * batch, batch):
             chosen = order[start : start + batch]
             labels = dataset.train_labels[chosen]
-            scores, kept = forward(network, dataset.values(dataset.train_levels[chosen]), activation)
+            x = dataset.values(dataset.train_levels[chosen])
+            scores, kept = forward(network, x, activation, arm.read)
             batch_loss, gradient = squared_hinge(scores, labels)
             gradients = backward(kept, gradient, activation)
             counts.see([each.x for each in kept])
@@ -113,8 +116,9 @@ def train_one(
             step += 1
         elapsed = time.perf_counter() - started
 
-        calibrate(network, dataset.values(dataset.train_levels[order[: experiment.calibration]]), activation)
-        scores, _ = predict(network, test_inputs, activation)
+        shown = dataset.values(dataset.train_levels[order[: experiment.calibration]])
+        calibrate(network, shown, activation, arm.read)
+        scores, _ = predict(network, test_inputs, activation, arm.read)
         accuracy = float(np.mean(scores.argmax(axis=1) == dataset.test_labels))
         state.counts.add(counts)
         state.history.append(
@@ -140,8 +144,11 @@ def train_one(
     return Outcome(job, state.history, state.counts, ledger, state.parameters(), state.seconds)
 
 
-def fresh_state(job: Job, given: Given) -> State:
-    """A network that has seen nothing; arms of one seed share first weights (by kind) and batches."""
+def fresh_state(job: Job, given: Given, *, spread: float = 0.0) -> State:
+    """A network that has seen nothing; arms of one seed share first weights (by kind) and batches.
+
+    ``spread`` is the devices', drawn anew for each seed.
+    """
     experiment, seed, dataset = job.experiment, job.seed, given.dataset
     ternary = job.arm != "float"
     beta1, beta2 = (experiment.beta1, experiment.beta2) if ternary else (0.9, 0.999)
@@ -150,6 +157,9 @@ def fresh_state(job: Job, given: Given) -> State:
         ternary=ternary,
         strong_zero=given.device.zero == "strong",
         rng=np.random.default_rng([seed, 0]),
+        factors=partial(draw_factors, spread=spread, rng=np.random.default_rng([seed, 3]))
+        if spread
+        else None,
     )
     return State(
         network=network,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -14,6 +14,14 @@ from nn import activations, layers
 from nn.arrays import Float32s, Floats
 from nn.layers import Normalised
 from nn.synapse import Synapses
+
+
+class Read(Protocol):
+    """What an array of synapses makes of its inputs, where that is not the ideal product."""
+
+    def __call__(self, x: Float32s, synapses: Synapses, /, *, first: bool) -> Float32s:
+        """Column sums, shape (images, outputs), of inputs (images, inputs); ``first``: of the first layer."""
+        ...
 
 
 class Elementwise(Protocol):
@@ -78,9 +86,16 @@ class Kept:
 
 
 def build(
-    widths: Sequence[int], *, ternary: bool, strong_zero: bool, rng: np.random.Generator
+    widths: Sequence[int],
+    *,
+    ternary: bool,
+    strong_zero: bool,
+    rng: np.random.Generator,
+    factors: Callable[[tuple[int, int]], Float32s] | None = None,
 ) -> tuple[Layer, ...]:
     """Fresh layers from inputs through hidden widths to classes.
+
+    ``factors`` draws how readily the MTJs of an array of a shape switch; None for all alike.
 
     Ternary weights start uniformly over {-1, 0, 1}; floating-point ones uniformly with variance 2 / inputs
     (He et al., arXiv 1502.01852).
@@ -94,7 +109,11 @@ def build(
             weights = rng.uniform(-bound, bound, (inputs, outputs)).astype(np.float32)
         made.append(
             Layer(
-                synapses=Synapses(weights, np.full((inputs, outputs), strong_zero)),
+                synapses=Synapses(
+                    weights,
+                    np.full((inputs, outputs), strong_zero),
+                    factors((inputs, outputs)) if factors else None,
+                ),
                 scale=np.ones(outputs, np.float32),
                 shift=np.zeros(outputs, np.float32),
                 mean=np.zeros(outputs, np.float32),
@@ -104,14 +123,21 @@ def build(
     return tuple(made)
 
 
-def forward(network: Sequence[Layer], x: Float32s, activation: Activation) -> tuple[Floats, list[Kept]]:
-    """Scores (images, classes) with the batch's own statistics, and what the gradient needs."""
+def forward(
+    network: Sequence[Layer], x: Float32s, activation: Activation, read: Read | None = None
+) -> tuple[Floats, list[Kept]]:
+    """Scores (images, classes) with the batch's own statistics, and what the gradient needs.
+
+    ``read`` gives the column sums; None for the ideal product. Gradients are the ideal product's in both
+    cases: they go straight through converters and currents.
+    """
     kept: list[Kept] = []
     for layer in network:
         if kept:
             x = activation.forward(kept[-1].y)
         weights = layer.synapses.weights.astype(np.float32)
-        y, normalised = layers.batch_norm(layers.dense(x, weights), layer.scale, layer.shift)
+        sums = layers.dense(x, weights) if read is None else read(x, layer.synapses, first=not kept)
+        y, normalised = layers.batch_norm(sums, layer.scale, layer.shift)
         kept.append(Kept(x, weights, normalised, y))
     return kept[-1].y, kept
 
@@ -138,23 +164,33 @@ def backward(kept: Sequence[Kept], gradient: Floats, activation: Activation) -> 
     return found[::-1]
 
 
-def calibrate(network: Sequence[Layer], x: Float32s, activation: Activation) -> None:
+def calibrate(
+    network: Sequence[Layer], x: Float32s, activation: Activation, read: Read | None = None
+) -> None:
     """Take batch norm's statistics from images (images, inputs), layer after layer."""
     for layer in network:
-        sums = layers.dense(x, layer.synapses.weights.astype(np.float32))
+        sums = _sums(layer, x, read, first=layer is network[0])
         layer.mean[:] = sums.mean(axis=0)
         layer.variance[:] = sums.var(axis=0)
         x = activation.forward(_normalised(layer, sums))
 
 
-def predict(network: Sequence[Layer], x: Float32s, activation: Activation) -> tuple[Floats, list[Float32s]]:
+def predict(
+    network: Sequence[Layer], x: Float32s, activation: Activation, read: Read | None = None
+) -> tuple[Floats, list[Float32s]]:
     """Scores (images, classes) with the recorded statistics, and every layer's input."""
     inputs = [x]
     for layer in network[:-1]:
-        sums = layers.dense(inputs[-1], layer.synapses.weights.astype(np.float32))
+        sums = _sums(layer, inputs[-1], read, first=layer is network[0])
         inputs.append(activation.forward(_normalised(layer, sums)))
     last = network[-1]
-    return _normalised(last, layers.dense(inputs[-1], last.synapses.weights.astype(np.float32))), inputs
+    return _normalised(last, _sums(last, inputs[-1], read, first=len(network) == 1)), inputs
+
+
+def _sums(layer: Layer, x: Float32s, read: Read | None, *, first: bool) -> Floats:
+    if read is None:
+        return layers.dense(x, layer.synapses.weights.astype(np.float32))
+    return read(x, layer.synapses, first=first)
 
 
 def _normalised(layer: Layer, sums: Floats) -> Floats:

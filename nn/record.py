@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nn.arms import ARMS
+from nn.arms import ARMS, experiment_readout
 from nn.costs import accounting_block
 from nn.counts import UPDATE, UpdateCounts
 from nn.data import Dataset
@@ -15,7 +15,8 @@ from nn.experiment import Experiment, json_like
 from nn.jobs import runs_by_arm
 from nn.loop import Given, Outcome
 from nn.origin import describe_images, describe_tables, versions
-from nn.synapse import DISTURB_LIMIT, SynapseDevice
+from nn.readout import Readout
+from nn.synapse import DISTURB_LIMIT, STATES, SynapseDevice
 from spicebridge.energy import (
     OPERATIONS_PER_MAC,
     OPERATIONS_PER_UPDATE,
@@ -26,7 +27,13 @@ from spicebridge.energy import (
 from spicebridge.table import LookupTable
 
 HALF_SELECTED = "idle siblings and half-selected cells, of which the table does not tell the energy"
-ACCURACY_KEYS = {"table": "accuracy", "ideal": "ideal_accuracy", "float": "baseline_accuracy"}
+ACCURACY_KEYS = {
+    "table": "accuracy",
+    "ideal": "ideal_accuracy",
+    "float": "baseline_accuracy",
+    "table_read": "read_accuracy",
+    "table_spread": "spread_accuracy",
+}
 
 
 def make_record(
@@ -48,7 +55,7 @@ def make_record(
 
     Returns:
         ``experiment``, ``settings``, ``data``, ``device``, ``tables``, ``arms``, mean accuracies in per cent
-        (``accuracy``, ``ideal_accuracy``, ``baseline_accuracy`` of the arms that were run), ``feedforward``,
+        (``ACCURACY_KEYS`` of the arms that were run), ``feedforward``,
         ``update``, ``ledgers`` and ``accounting`` (arm ``table``), ``versions``,
         ``circumstances``. SI units; energies in J.
     """
@@ -66,6 +73,10 @@ def make_record(
     }
     for name, arm in arms.items():
         record[ACCURACY_KEYS[name]] = arm["accuracy"]
+    if "table_read" in arms:
+        arms["table_read"] |= {"readout": readout_block(experiment_readout(experiment, device))}
+    if "table_spread" in arms:
+        arms["table_spread"] |= {"write_spread": experiment.write_spread}
     on_table = [outcome for outcome in outcomes if outcome.feedforward is not None]
     if on_table:
         record |= _energy_blocks(on_table, device, dataset, experiment)
@@ -73,6 +84,23 @@ def make_record(
     record["versions"] = versions()
     record["circumstances"] = dict(circumstances)
     return record
+
+
+def readout_block(readout: Readout) -> dict[str, Any]:
+    """How arm ``table_read`` reads.
+
+    Returns:
+        ``tile`` (rows that a conversion sums), ``bits``, ``range`` and ``step`` of the ADC (in read currents
+        of a weight of one), that ``unit`` (A), and ``currents`` (A) by state and activation.
+    """
+    return {
+        "tile": readout.tile,
+        "bits": readout.bits,
+        "range": readout.reach,
+        "step": readout.step,
+        "unit": readout.unit,
+        "currents": dict(zip(STATES, (readout.currents * readout.unit).tolist(), strict=True)),
+    }
 
 
 def describe_device(device: SynapseDevice) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from nn.arms import ARMS
+from nn.arms import ARMS, experiment_readout
 from nn.data import load_dataset
 from nn.experiment import Experiment
 from nn.jobs import Kind, chosen_arms, train_all
@@ -58,6 +58,17 @@ def given_for(
     return Given(device, dataset)
 
 
-TERNARY = Kind(jobs_of, given_for, train_one, make_record, kept=ARMS)
+def refuse(jobs: Sequence[Job], given: Given) -> None:
+    """Refuse arms that the read table does not serve.
+
+    Raises:
+        SpicebridgeError: arm ``table_read`` and a table without currents.
+    """
+    for job in jobs:
+        if job.arm == "table_read":
+            experiment_readout(job.experiment, given.device)
+
+
+TERNARY = Kind(jobs_of, given_for, train_one, make_record, kept=ARMS, refuse=refuse)
 run = partial(train_all, TERNARY)
 """As ``nn.jobs.train_all``."""

@@ -37,10 +37,13 @@ class Synapses:
     Attributes:
         weights: shape (inputs, outputs); int8 in {-1, 0, 1}, or float32 in the floating-point baseline.
         strong: where a zero is (P, P) rather than (AP, AP), same shape; of no meaning at +-1.
+        factors: how readily each MTJ switches, as ``nn.spread`` has it, shape (2, inputs, outputs), branch 1
+            first; None where all are the table's.
     """
 
     weights: NDArray[Any]
     strong: NDArray[np.bool_]
+    factors: NDArray[np.float32] | None = None
 
 
 DISTURB_LIMIT = 1e-9
@@ -88,6 +91,7 @@ class SynapseDevice:
         disturb: what the reads in sequence do; None where the table lacks it.
         exponents: of the mean read energy over the three weights and activations, in ``v_read`` and in
             ``t_read``, between the table's entries about the point; None where the table has no two.
+        read_current: current of a read (A), shape (4, 3) as ``read_energy``; None where the table lacks it.
     """
 
     zero: str
@@ -100,6 +104,7 @@ class SynapseDevice:
     read_source: Source
     disturb: ReadDisturb | None = None
     exponents: Mapping[str, float | None] = field(default_factory=dict)
+    read_current: NDArray[np.float64] | None = None
 
     @property
     def zero_state(self) -> str:
@@ -170,15 +175,7 @@ def compile_device(
         TableError: the tables do not hold the operating point, or no pulse there that saturates.
         SpicebridgeError: an unknown ``zero``.
     """
-    energy = np.array(
-        [
-            [
-                float(read.read("energy", state=state, activation=activation, v_read=v_read, t_read=t_read))
-                for activation in _activation_names(read)
-            ]
-            for state in STATES
-        ]
-    )
+    energy = _of_cases(read, "energy", v_read=v_read, t_read=t_read)
     if zero == "auto":
         active = {name: energy[STATES.index(state)][[0, 2]].mean() for name, state in ZEROS.items()}
         zero = min(active, key=lambda name: (active[name], name))
@@ -199,6 +196,22 @@ def compile_device(
         if read_gap is None
         else disturb_of(read, v_read=v_read, t_read=t_read, t_gap=read_gap, planes=planes),
         exponents=read_exponents(read, v_read=v_read, t_read=t_read, zero=zero),
+        read_current=_of_cases(read, "current", v_read=v_read, t_read=t_read)
+        if "current" in read.quantities
+        else None,
+    )
+
+
+def _of_cases(read: LookupTable, quantity: str, **at: float) -> NDArray[np.float64]:
+    """A quantity of ``STATES`` at activations -1, 0, 1, shape (4, 3)."""
+    return np.array(
+        [
+            [
+                float(read.read(quantity, state=state, activation=name, **at))
+                for name in _activation_names(read)
+            ]
+            for state in STATES
+        ]
     )
 
 

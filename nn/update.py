@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nn.arrays import Float32s, States
 from nn.counts import UpdateCounts
 from nn.encoding import tabulate_encoding
+from nn.spread import of_devices
 from nn.synapse import SynapseDevice, Synapses
 from spicebridge.sampler import BINS, FIRST_PATTERN, SHIFT
 
@@ -141,17 +142,24 @@ class PulsedUpdate:
         """Move int8 weights whose zeros are canonical, shape (inputs, outputs), C-contiguous."""
         weights = synapses.weights
         flat_weights, flat_increments = weights.reshape(-1), increments.reshape(-1)
+        factors = None if synapses.factors is None else synapses.factors.reshape(2, -1)
         histogram = np.zeros(len(self.probability), np.int64)
         for start in range(0, weights.size, BLOCK):
             block = slice(start, start + BLOCK)
-            histogram += self._apply_block(flat_weights[block], flat_increments[block], rng, counts)
+            some = None if factors is None else factors[:, block]
+            histogram += self._apply_block(flat_weights[block], flat_increments[block], some, rng, counts)
         counts.updates += weights.size
         back, away, end = self.starts
         counts.book(self.device.back, histogram[back:away])
         counts.book(self.device.away, histogram[away:end])
 
     def _apply_block(
-        self, weights: States, increments: Float32s, rng: np.random.Generator, counts: UpdateCounts
+        self,
+        weights: States,
+        increments: Float32s,
+        factors: Float32s | None,
+        rng: np.random.Generator,
+        counts: UpdateCounts,
     ) -> NDArray[np.int64]:
         at = self._scratch.first(len(weights))
         histogram = np.zeros(len(self.probability), np.int64)
@@ -160,7 +168,7 @@ class PulsedUpdate:
         np.multiply(at.flag.view(np.int8), 2, out=at.sign)
         np.subtract(at.sign, 1, out=at.sign)
         if at.size.max(initial=0.0) >= 1.0:
-            histogram += self._whole_steps(weights, at.sign, at.size, rng, counts)
+            histogram += self._whole_steps(weights, at.sign, at.size, factors, rng, counts)
         self._count_reads(weights, at.size, at.flag, counts)
         np.multiply(weights, at.sign, out=at.section)
         # bin_of(size) in place, then on to the weight's section.
@@ -178,14 +186,43 @@ class PulsedUpdate:
         histogram += np.bincount(at.index, minlength=len(histogram))
         np.take(self.probability, at.index, out=at.size, mode="clip")
         rng.random(out=at.uniform, dtype=np.float32)
-        np.less(at.uniform, at.size, out=at.flag)
-        flipped = np.flatnonzero(at.flag)
+        if factors is None:
+            np.less(at.uniform, at.size, out=at.flag)
+            flipped = np.flatnonzero(at.flag)
+        else:
+            flipped = self._flipped(weights, at, factors)
         weights[flipped] += at.sign[flipped]
         counts.flips += len(flipped)
         return histogram
 
+    def _flipped(self, weights: States, at: _Scratch, factors: Float32s) -> NDArray[np.intp]:
+        """Where devices that differ flip, of probabilities in ``at.size`` and draws in ``at.uniform``.
+
+        No device's probability is above the table's times the largest factor or one, so that few need theirs
+        worked out.
+        """
+        bound = at.size * np.maximum(factors.max(), np.float32(1))
+        near = np.flatnonzero(at.uniform < bound)
+        theirs = of_devices(at.size[near], self._factors_of(near, weights, at.sign, factors))
+        return near[at.uniform[near] < theirs]
+
+    def _factors_of(
+        self, chosen: NDArray[np.intp], weights: States, sign: States, factors: Float32s
+    ) -> Float32s:
+        """Factors of the MTJs that moves of the weights by their signs pulse."""
+        between_zero_and_one = 2 * weights[chosen] + sign[chosen] > 0
+        # Branch 1 tells +1 from the weak zero, branch 2 from the strong one.
+        second = between_zero_and_one == (self.device.zero == "strong")
+        return factors[second.astype(np.intp), chosen]
+
     def _whole_steps(
-        self, weights: States, sign: States, size: Float32s, rng: np.random.Generator, counts: UpdateCounts
+        self,
+        weights: States,
+        sign: States,
+        size: Float32s,
+        factors: Float32s | None,
+        rng: np.random.Generator,
+        counts: UpdateCounts,
     ) -> NDArray[np.int64]:
         """Carry out whole steps, each a read and a saturating pulse; their fractions stay in ``size``."""
         histogram = np.zeros(len(self.probability), np.int64)
@@ -202,7 +239,10 @@ class PulsedUpdate:
             chosen = chosen[weights[chosen] * sign[chosen] < 1]
             pulse = saturating[weights[chosen] * sign[chosen] + 1]
             histogram += np.bincount(pulse, minlength=len(histogram))
-            flipped = chosen[rng.random(len(chosen), dtype=np.float32) < self.probability[pulse]]
+            probability = self.probability[pulse]
+            if factors is not None:
+                probability = of_devices(probability, self._factors_of(chosen, weights, sign, factors))
+            flipped = chosen[rng.random(len(chosen), dtype=np.float32) < probability]
             weights[flipped] += sign[flipped]
             counts.flips += len(flipped)
         return histogram

@@ -65,13 +65,22 @@ READ_ENERGY = {
     "p_ap": (11.2, 0.18, 11.0),
 }
 
+# uA at 0.2 V, likewise; the states +1 and -1 differ in sign, and a zero is nearly balanced.
+READ_CURRENT = {
+    "ap_p": (14.4, 0.0002, -13.6),
+    "p_p": (0.46, 0.0002, 0.46),
+    "ap_ap": (0.13, 0.0002, 0.13),
+    "p_ap": (-13.6, 0.0002, 14.4),
+}
+
 
 def read_table() -> LookupTable:
     """A ``synapse_read`` table over state, activation, v_read and t_read."""
     v_read, t_read = np.array([0.1, 0.2, 0.3]), np.array([0.5e-9, 1e-9, 2e-9])
     base = np.array(list(READ_ENERGY.values())) * 1e-15
     energy = base[:, :, None, None] * (v_read[:, None] / 0.2) ** 2 * (0.1 + 0.9 * t_read / 1e-9)
-    current = np.sign(energy) * 0.0
+    current = np.array(list(READ_CURRENT.values())) * 1e-6
+    current = current[:, :, None, None] * (v_read[:, None] / 0.2) * np.ones_like(t_read)
     axes = ("state", "activation", "v_read", "t_read")
     data = xr.Dataset(
         {

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn.arms import ARMS
 from nn.checkpoint import CHECKPOINTS
 from nn.experiment import Experiment, experiment_from
 from nn.jobs import Progress
+from nn.record import ACCURACY_KEYS
 from nn.run import run
 from nn.studies import load_study
 from spicebridge.energy import ledger_from_json
@@ -69,8 +71,8 @@ def test_the_record_is_on_disk_and_its_energies_are_those_of_its_ledgers(tmp_pat
         (each.name, each.digest) for each in given.values()
     ]
     assert record["device"]["zero_state"] == "ap_ap"
-    assert set(record["arms"]) == {"table", "ideal", "float"}
-    for arm, key in (("table", "accuracy"), ("ideal", "ideal_accuracy"), ("float", "baseline_accuracy")):
+    assert set(record["arms"]) == set(ARMS)
+    for arm, key in ACCURACY_KEYS.items():
         runs = record["arms"][arm]["runs"]
         assert [each["seed"] for each in runs] == [1, 2]
         assert record[key] == pytest.approx(np.mean([each["test_accuracy"] for each in runs]))
@@ -122,7 +124,7 @@ def test_weights_on_disk_are_ternary_and_without_pickle(tmp_path: Path) -> None:
     assert set(np.unique(weights)) <= {-1, 0, 1}
 
 
-@pytest.mark.parametrize("arm", ["table", "ideal", "float"])
+@pytest.mark.parametrize("arm", ARMS)
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, arm: str) -> None:
     whole = run(small(seeds=[1]), tables(), folder=tmp_path / "whole", arms=[arm])
 
@@ -191,7 +193,7 @@ def test_one_and_two_workers_give_the_same_values(tmp_path: Path) -> None:
     two = run(small(epochs=2), tables(), folder=tmp_path / "two", workers=2, progress=seen.append)
     assert values_of(one) == values_of(two)
     assert {(each.arm, each.seed, each.epoch) for each in seen} == {
-        (arm, seed, epoch) for arm in ("table", "ideal", "float") for seed in (1, 2) for epoch in (1, 2)
+        (arm, seed, epoch) for arm in ARMS for seed in (1, 2) for epoch in (1, 2)
     }
     with np.load(tmp_path / "one/weights.npz") as first, np.load(tmp_path / "two/weights.npz") as second:
         for name in first.files:
@@ -287,3 +289,7 @@ def test_what_half_selected_cells_take_is_not_zero_where_the_table_does_not_tell
     assert "idle siblings and half-selected cells, of which the table does not tell" in " ".join(text.split())
     page = html_report(record, tables={}, chain=(), write=None)
     assert "not in the table" in page
+
+
+def test_an_arms_place_seeds_its_draws_so_new_ones_come_last() -> None:
+    assert ARMS == ("table", "ideal", "float", "table_read", "table_spread")

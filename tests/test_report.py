@@ -81,7 +81,10 @@ def test_arms_that_were_not_run_have_no_figures() -> None:
     assert said["baseline_accuracy"] == 98.625
     assert "not run" in text_report(float_only())
     text = Reader(make_page(float_only())).text
-    assert "Not run: circuit tables, ideal GXNOR (tanh)." in text
+    missing = "circuit tables, ideal GXNOR (tanh), read currents and ADC, spread of the write"
+    assert f"Not run: {missing}." in text
+    assert summary(float_only())["ablations"] == {}
+    assert "Ablations" not in text
     assert "holds no energies" in text
 
 

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from spicebridge.report.drawing import INK, MUTED, SERIES, Plot, finish, legend, never_fatal, panels
 from spicebridge.report.mixed_summary import ARMS
-from spicebridge.report.mixed_text import age, points
-from spicebridge.report.quantity import count, minus, percent, power_of_ten, share, si
+from spicebridge.report.mixed_text import age
+from spicebridge.report.quantity import count, minus, percent, points, power_of_ten, share, si
 
 Record = Mapping[str, Any]
 CURVES = {"table": ("-", SERIES[0]), "float": (":", SERIES[2]), "ideal": ("--", SERIES[1])}

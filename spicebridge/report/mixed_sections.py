@@ -12,8 +12,8 @@ from spicebridge.report.mixed_differences import arrays, chi_energy, quantity, r
 from spicebridge.report.mixed_energy_plots import part_plot, phase_plot, tornado_plot
 from spicebridge.report.mixed_plots import ablation_plot, pulse_plot, retention_plot, training_plot
 from spicebridge.report.mixed_summary import ARMS, PHASES
-from spicebridge.report.mixed_text import age, part_energy, points
-from spicebridge.report.quantity import MISSING, count, listed, percent, share, si, times, tops
+from spicebridge.report.mixed_text import age, part_energy
+from spicebridge.report.quantity import MISSING, count, listed, percent, points, share, si, times, tops
 from spicebridge.report.sections import card, ledger_listing, plots, section
 
 Record = Mapping[str, Any]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from spicebridge.report.boundaries import accounting_of
+from spicebridge.report.effects import arm_figures
 from spicebridge.report.mixed_differences import differences
 from spicebridge.report.paper import MIXED_PRECISION
 
@@ -74,7 +73,10 @@ def summary(record: Record) -> dict[str, Any]:
         "baseline_accuracy": record.get("baseline_accuracy"),
         "baseline_accuracy_spread": arms.get("float", {}).get("accuracy_spread"),
         "gap": record.get("gap"),
-        "arms": arm_figures(record),
+        "arms": {
+            name: {"about": record["arms"][name].get("about", ARMS[name]), **figures}
+            for name, figures in arm_figures(record, ARMS).items()
+        },
         "network": network(record),
         "retention": record.get("retention") or [],
         "energy": None if energy is None else {key: energy[key] for key in _ENERGY},
@@ -95,39 +97,9 @@ def summary(record: Record) -> dict[str, Any]:
     }
 
 
-def arm_figures(record: Record) -> dict[str, dict[str, Any]]:
-    """Each arm that was run: accuracy (%), spread, seeds, and its effect against arm ``table``.
-
-    ``effect`` is the mean over the seeds that both arms have of the arm's accuracy minus the table's, in
-    points; ``effect_spread`` its standard deviation, None for one seed.
-    """
-    arms = record.get("arms", {})
-    whole = _by_seed(arms.get("table", {}))
-    told = {}
-    for name in (name for name in ARMS if arms.get(name, {}).get("runs")):
-        own = _by_seed(arms[name])
-        shared = [seed for seed in own if seed in whole]
-        gains = [own[seed] - whole[seed] for seed in shared]
-        compared = bool(gains) and name != "table"
-        told[name] = {
-            "about": arms[name].get("about", ARMS[name]),
-            "accuracy": arms[name]["accuracy"],
-            "accuracy_spread": arms[name].get("accuracy_spread"),
-            "seeds": list(own),
-            "effect": float(np.mean(gains)) if compared else None,
-            "effect_spread": float(np.std(gains, ddof=1)) if compared and len(gains) > 1 else None,
-            "effect_seeds": len(gains) if compared else 0,
-        }
-    return told
-
-
 def network(record: Record) -> str | None:
     """The network's layer sizes without the constant one of the biases: ``784-250-10``."""
     layers = (record.get("counts") or {}).get("layers") or record.get("layers")
     if not layers:
         return None
     return "-".join(str(each) for each in (layers[0][0] - 1, *(outputs for _, outputs in layers)))
-
-
-def _by_seed(arm: Record) -> dict[int, float]:
-    return {run["seed"]: run["test_accuracy"] for run in arm.get("runs", ())}

@@ -9,7 +9,7 @@ from spicebridge.report.boundaries import boundary_lines, grid_rows, headline, n
 from spicebridge.report.lines import bulleted, closing, columns, title
 from spicebridge.report.mixed_differences import quantity
 from spicebridge.report.mixed_summary import ARMS, PHASES, summary
-from spicebridge.report.quantity import MISSING, NOT_IN_TABLE, listed, minus, percent, si, times
+from spicebridge.report.quantity import MISSING, NOT_IN_TABLE, listed, percent, points, si, times
 
 Record = Mapping[str, Any]
 Row = tuple[str, str, str]
@@ -64,13 +64,6 @@ def headline_text(record: Record) -> str:
 def _spread(said: Record, arm: str) -> float | None:
     found: float | None = said["arms"].get(arm, {}).get("accuracy_spread")
     return found
-
-
-def points(value: float | None, spread: float | None = None) -> str:
-    """A difference of accuracies."""
-    if value is None:
-        return MISSING
-    return minus(f"{value:+.2f}" + ("" if spread is None else f" ± {spread:.2f}") + " points")
 
 
 def _headline(said: Record) -> Iterator[Row]:

@@ -82,6 +82,13 @@ def percent(value: float | None, spread: float | None = None) -> str:
     return f"{value:.2f} %" if spread is None else f"{value:.2f} ± {spread:.2f} %"
 
 
+def points(value: float | None, spread: float | None = None) -> str:
+    """A difference of accuracies."""
+    if value is None:
+        return MISSING
+    return minus(f"{value:+.2f}" + ("" if spread is None else f" ± {spread:.2f}") + " points")
+
+
 def times(ratio: float) -> str:
     """A ratio of two energies, with three significant digits: ``173×``."""
     return f"{_significant(ratio, 3)}×"

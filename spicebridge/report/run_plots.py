@@ -18,7 +18,13 @@ from spicebridge.report.summary import ARMS
 from spicebridge.table import LookupTable
 
 COLOURS = dict(zip(ARMS, SERIES, strict=False))
-_DASHES = {"table": "-", "ideal": "--", "float": ":"}
+_DASHES: dict[str, Any] = {
+    "table": "-",
+    "ideal": "--",
+    "float": ":",
+    "table_read": "-.",
+    "table_spread": (0, (5, 1)),
+}
 DIRECTIONS = {"ap_to_p": "AP to P", "p_to_ap": "P to AP"}
 P_FLOOR = 1e-6
 """Probabilities below this are not drawn."""
@@ -39,7 +45,7 @@ def accuracy_plot(arms: Mapping[str, Any], *, evaluated_on: str) -> Plot | None:
         accuracy = 100 * np.array([[each["test_accuracy"] for each in run["epochs"]] for run in runs])
         epoch = np.array([each["epoch"] for each in runs[0]["epochs"]])
         mean, name = accuracy.mean(axis=0), ARMS[arm][1]
-        axes.plot(epoch, mean, _DASHES[arm], color=COLOURS[arm], label=name)
+        axes.plot(epoch, mean, linestyle=_DASHES[arm], color=COLOURS[arm], label=name)
         if len(runs) > 1:
             spread = accuracy.std(axis=0, ddof=1)
             axes.fill_between(epoch, mean - spread, mean + spread, color=COLOURS[arm], alpha=0.18, lw=0)

@@ -16,6 +16,7 @@ from spicebridge.report.quantity import (
     listed,
     minus,
     percent,
+    points,
     si,
     tops,
     tops_or_unknown,
@@ -184,7 +185,34 @@ def accuracy(record: Record, said: Record) -> Html:
         ),
         tag("p", f"Not run: {listed(missing)}.", class_="notice") if missing else None,
     )
-    return section("Accuracy", tag("div", drawn.html(), beside, class_="plots"))
+    return section("Accuracy", tag("div", drawn.html(), beside, class_="plots"), _ablations(said))
+
+
+def _ablations(said: Record) -> Html | None:
+    """What one effect more costs the arm on the circuit tables."""
+    if not said["ablations"]:
+        return None
+    rows = [
+        (
+            ARMS[arm][1],
+            percent(each["accuracy"], each["accuracy_spread"]),
+            points(each["effect"], each["effect_spread"]),
+            _capital(each["about"]),
+        )
+        for arm, each in said["ablations"].items()
+    ]
+    head = ("", "accuracy", f"against {ARMS['table'][1]}", "what it adds to them")
+    note = (
+        "One effect more, in training and in tests alike. ± of a difference is the standard deviation over "
+        "seeds, each against the network of the same seed."
+    )
+    return join(
+        [
+            tag("h3", "Ablations"),
+            table(head, rows, numbers=(1, 2), label="What one effect more does to the accuracy"),
+            tag("p", note, class_="quiet"),
+        ]
+    )
 
 
 def energy(record: Record, said: Record) -> Html:

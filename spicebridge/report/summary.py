@@ -7,15 +7,21 @@ from typing import Any
 
 from spicebridge.report.boundaries import accounting_of
 from spicebridge.report.differences import differences
+from spicebridge.report.effects import arm_figures
 from spicebridge.report.paper import paper_of
-from spicebridge.report.quantity import count
+from spicebridge.report.quantity import count, setting
 
 ARMS = {
     "table": ("accuracy", "circuit tables"),
     "ideal": ("ideal_accuracy", "ideal GXNOR (tanh)"),
     "float": ("baseline_accuracy", "floating point"),
+    "table_read": ("read_accuracy", "read currents and ADC"),
+    "table_spread": ("spread_accuracy", "spread of the write"),
 }
 """An arm's key in the summary, and what the report calls it."""
+
+ABLATIONS = ("table_read", "table_spread")
+"""Arms that are ``table`` with one effect more."""
 
 UNITS = {
     "accuracy": "%",
@@ -50,7 +56,8 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
         ``experiment``, accuracies in per cent with their spread over seeds, ``seeds``, ``split``, ``data``,
         ``operating_point``, ``feedforward`` and ``update`` (TOPS/W and J), ``accounting``
         (array, weight update and all-in), ``tables`` (with ``size`` and
-        ``samples`` where known), ``paper``, ``differences`` from it in words, ``absent`` (what no figure
+        ``samples`` where known), ``ablations`` (what one effect more does to the accuracy, in points, and
+        ``about`` it in words), ``paper``, ``differences`` from it in words, ``absent`` (what no figure
         counts), ``units``.
     """
     arms = record.get("arms", {})
@@ -76,11 +83,31 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
             {key: each[key] for key in _TABLE if each.get(key) is not None}
             for each in record.get("tables", ())
         ],
+        "ablations": {
+            name: {**figures, "about": about(record["arms"][name])}
+            for name, figures in arm_figures(record, ABLATIONS).items()
+        },
         "paper": paper.to_json() if paper else None,
         "differences": list(differences(record, paper)) if paper else [],
         "absent": absent(record),
         "units": dict(UNITS),
     }
+
+
+def about(arm: Mapping[str, Any]) -> str:
+    """What an arm adds to arm ``table``, in words, from its part of the record."""
+    if "readout" in arm:
+        readout = arm["readout"]
+        return (
+            f"column currents as the read table has them, {setting(readout['unit'], 'A')} for a weight of "
+            f"one; a conversion of {readout['bits']} bits sums the {readout['tile']} rows of a tile in one "
+            f"bit plane, within ±{readout['range']:.3g} such currents in steps of {readout['step']:.3g}; planes "
+            "and tiles are added as numbers, gradients are the ideal product's, reads have no noise"
+        )
+    return (
+        "every MTJ has a factor of its own on small switching probabilities, for good: lognormal, standard "
+        f"deviation of ln(P) {arm['write_spread']:g}, assumed"
+    )
 
 
 def table_size(named: Mapping[str, Any]) -> str:

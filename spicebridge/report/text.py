@@ -15,6 +15,7 @@ from spicebridge.report.quantity import (
     disturb_rows,
     listed,
     percent,
+    points,
     si,
     tops,
     tops_or_unknown,
@@ -39,6 +40,16 @@ def text_report(record: Mapping[str, Any]) -> str:
         *_update(said),
     ]
     lines += ["", *columns(rows)]
+    if said["ablations"]:
+        lines += ["", f"Ablations, in training and tests alike, against {ARMS['table'][1]}"]
+        lines += columns(
+            [
+                (ARMS[arm][1], points(each["effect"], each["effect_spread"]))
+                for arm, each in said["ablations"].items()
+            ]
+        )
+        for arm, each in said["ablations"].items():
+            lines += bulleted(f"{ARMS[arm][1]}: {each['about']}.")
     if said["feedforward"]:
         block = said["accounting"]
         lines += ["", "Energy by boundary, J an image and TOPS/W", *columns(boundary_lines(block))]

@@ -101,8 +101,8 @@ def about(arm: Mapping[str, Any]) -> str:
         return (
             f"column currents as the read table has them, {setting(readout['unit'], 'A')} for a weight of "
             f"one; a conversion of {readout['bits']} bits sums the {readout['tile']} rows of a tile in one "
-            f"bit plane, within ±{readout['range']:.3g} such currents in steps of {readout['step']:.3g}; planes "
-            "and tiles are added as numbers, gradients are the ideal product's, reads have no noise"
+            f"bit plane, within ±{readout['range']:.3g} such currents in steps of {readout['step']:.3g}; "
+            "planes and tiles are added as numbers, gradients are the ideal product's, reads have no noise"
         )
     return (
         "every MTJ has a factor of its own on small switching probabilities, for good: lognormal, standard "

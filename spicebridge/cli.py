@@ -412,7 +412,8 @@ def train(
 
     EXPERIMENT is one that comes with the project (see: spicebridge list) or a TOML file of your own. Its arms
     are the network on the tables (table), the same rule with ideal devices (ideal), the floating-point
-    baseline (float), and for PCM pairs one effect off at a time (without_chi and so on).
+    baseline (float); for ternary synapses the tables with read currents and ADCs (table_read) or with devices
+    that differ (table_spread), and for PCM pairs one effect off at a time (without_chi and so on).
 
     Example: spicebridge train digits_ternary_mtj --seeds 1,2
     """

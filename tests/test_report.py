@@ -88,6 +88,44 @@ def test_arms_that_were_not_run_have_no_figures() -> None:
     assert "holds no energies" in text
 
 
+def with_ablations() -> dict[str, Any]:
+    record = make_record()
+    readout = {"tile": 64, "bits": 5, "range": 32.0, "step": 32 / 15, "unit": 7.44e-6, "currents": {}}
+    record["arms"]["table_read"] = make_arm((96.75, 97.25)) | {"readout": readout}
+    record["arms"]["table_spread"] = make_arm((97.5,)) | {"write_spread": 0.6}
+    return record | {"read_accuracy": 97.0, "spread_accuracy": 97.5}
+
+
+def test_what_an_effect_costs_is_the_mean_difference_from_the_tables_arm_by_seed() -> None:
+    said = summary(with_ablations())["ablations"]
+    assert list(said) == ["table_read", "table_spread"]
+    read, spread = said.values()
+    assert (read["accuracy"], read["effect"]) == (97.0, pytest.approx(-0.5))  # -0.25 and -0.75
+    assert read["effect_spread"] == pytest.approx(0.5 / 2**0.5)
+    assert (spread["effect"], spread["effect_spread"]) == (pytest.approx(0.5), None)  # of seed 1 alone
+
+
+def test_text_and_page_say_what_the_ablations_cost_with_bits_tile_range_and_spread() -> None:
+    text = " ".join(text_report(with_ablations()).split())
+    page = Reader(make_page(with_ablations()))
+    for told in (text, page.text):
+        assert f"{MINUS}0.50 ± 0.35 points" in told
+        assert "conversion of 5 bits sums the 64 rows of a tile" in told
+        assert "within ±32 such currents in steps of 2.13" in told
+        assert "7.44 µA" in told
+        assert "deviation of ln(P) 0.6" in told
+    assert "read currents and ADC 97.00" in text
+
+
+def test_an_ablation_without_the_tables_arm_has_an_accuracy_and_no_difference() -> None:
+    record = with_ablations()
+    del record["arms"]["table"]
+    said = summary(record)["ablations"]["table_read"]
+    assert (said["accuracy"], said["effect"]) == (97.0, None)
+    assert "not run" in text_report(record)
+    assert "97.00" in Reader(make_page(record)).text
+
+
 def test_one_seed_has_no_spread() -> None:
     record = make_record()
     record["arms"]["table"] = make_arm((97.0,))

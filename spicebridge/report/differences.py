@@ -30,6 +30,7 @@ def differences(record: Record, paper: Paper) -> Iterator[str]:
     yield (
         "Macrospin: an MTJ is one uniform magnetisation with thermal noise. Domains, self-heating and a "
         "spread of parameters between devices are left out, so a device's randomness is all thermal."
+        + (" An ablation has a spread of the write." if record.get("arms", {}).get("table_spread") else "")
     )
     feedforward, update = record.get("feedforward"), record.get("update")
     yield _single_cells(update)

@@ -9,7 +9,7 @@ from spicebridge.report.boundaries import accounting_of
 from spicebridge.report.differences import differences
 from spicebridge.report.effects import arm_figures
 from spicebridge.report.paper import paper_of
-from spicebridge.report.quantity import count, setting
+from spicebridge.report.quantity import count, si
 
 ARMS = {
     "table": ("accuracy", "circuit tables"),
@@ -99,7 +99,7 @@ def about(arm: Mapping[str, Any]) -> str:
     if "readout" in arm:
         readout = arm["readout"]
         return (
-            f"column currents as the read table has them, {setting(readout['unit'], 'A')} for a weight of "
+            f"column currents as the read table has them, {si(readout['unit'], 'A')} for a weight of "
             f"one; a conversion of {readout['bits']} bits sums the {readout['tile']} rows of a tile in one "
             f"bit plane, within ±{readout['range']:.3g} such currents in steps of {readout['step']:.3g}; "
             "planes and tiles are added as numbers, gradients are the ideal product's, reads have no noise"

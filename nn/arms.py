@@ -19,6 +19,9 @@ ARMS = ("table", "ideal", "float", "table_read", "table_spread")
 ``table_read``: ``table`` with the read table's currents through ADCs; ``table_spread``: ``table`` with MTJs
 that differ. An arm's place seeds its draws: new ones come last."""
 
+EFFECTS = ("table_read", "table_spread")
+"""The arms that add one effect to ``table``."""
+
 
 @dataclass(frozen=True)
 class Arm:

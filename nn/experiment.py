@@ -61,6 +61,7 @@ class Experiment:
         batch: images a step.
         epochs: passes over the training images, the same for every arm.
         seeds: one run of every arm for each.
+        ablation_seeds: how many of the seeds, from the first, the arms with one effect more get.
         rate_start, rate_end: Adam's rate for ternary increments, falling exponentially over the run.
         beta1, beta2: Adam's decays for ternary increments.
         steepness: m of tanh(m nu).
@@ -98,6 +99,7 @@ class Experiment:
     batch: int
     epochs: int
     seeds: tuple[int, ...]
+    ablation_seeds: int = 3
     evaluate_on: str = "test"
     input_bits: int = 4
     rate_start: float = 0.03
@@ -294,7 +296,7 @@ def _check_ranges(check: Checks) -> None:
     check.above_zero(
         "rate_start", "rate_end", "steepness", "zero_window", "derivative_width", "norm_rate",
         "float_rate_start", "float_rate_end", "v_write", "timing_step", "v_read", "t_read",
-        "read_gap", "epochs", "calibration", "tile",
+        "read_gap", "epochs", "calibration", "tile", "ablation_seeds",
     )  # fmt: skip
     for key in ("beta1", "beta2"):
         check(0 <= getattr(experiment, key) < 1, key, "must lie in [0, 1)")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from nn.arms import ARMS, experiment_readout
+from nn.arms import ARMS, EFFECTS, experiment_readout
 from nn.data import load_dataset
 from nn.experiment import Experiment
 from nn.jobs import Kind, chosen_arms, train_all
@@ -18,13 +18,19 @@ from spicebridge.table import LookupTable
 
 
 def jobs_of(experiment: Experiment, arms: Sequence[str] | None = None) -> list[Job]:
-    """The networks to train: the arms named (all if none are) with every seed.
+    """The networks to train: the arms named (all if none are) with every seed, effects with the first ones.
 
     Raises:
         SpicebridgeError: an unknown arm, or an empty list.
     """
     names = chosen_arms(arms, ARMS)
-    return [Job(experiment, arm, seed) for seed in experiment.seeds for arm in names]
+    some = experiment.seeds[: experiment.ablation_seeds]
+    return [
+        Job(experiment, arm, seed)
+        for seed in experiment.seeds
+        for arm in names
+        if arm not in EFFECTS or seed in some
+    ]
 
 
 def given_for(

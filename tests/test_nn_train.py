@@ -16,7 +16,7 @@ from nn.checkpoint import CHECKPOINTS
 from nn.experiment import Experiment, experiment_from
 from nn.jobs import Progress
 from nn.record import ACCURACY_KEYS
-from nn.run import run
+from nn.run import jobs_of, run
 from nn.studies import load_study
 from spicebridge.energy import ledger_from_json
 from spicebridge.errors import SpicebridgeError
@@ -293,3 +293,9 @@ def test_what_half_selected_cells_take_is_not_zero_where_the_table_does_not_tell
 
 def test_an_arms_place_seeds_its_draws_so_new_ones_come_last() -> None:
     assert ARMS == ("table", "ideal", "float", "table_read", "table_spread")
+
+
+def test_arms_with_one_effect_more_get_the_first_seeds_alone() -> None:
+    jobs = [(job.seed, job.arm) for job in jobs_of(small(seeds=[3, 4], ablation_seeds=1))]
+    plain = ("table", "ideal", "float")
+    assert jobs == [(3, arm) for arm in (*plain, "table_read", "table_spread")] + [(4, arm) for arm in plain]

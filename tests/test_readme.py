@@ -68,6 +68,8 @@ def test_the_readmes_figures_are_the_records(run: str) -> None:
         f"{record['accuracy']:.2f}",
         f"{record['ideal_accuracy']:.2f}",
         f"{record['baseline_accuracy']:.2f}",
+        f"{record['read_accuracy']:.2f}",
+        f"{record['spread_accuracy']:.2f}",
         f"{record['update']['half_selected']['tops_per_watt']:.3g}",
     ]
     assert cells[1:] == expected

@@ -7,22 +7,23 @@ seed makes them the same on every run. A draw whose share in every value is exac
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from spicebridge.batch_lines import random_line
-from spicebridge.deck import Deck, DeckError, parse_number
+from spicebridge.deck import Deck, DeckError
+from spicebridge.draws import DRAWS, OTHER_DRAWS, Function, UnreadError, Value, evaluate
 
 LARGEST_SEED = 2**31 - 1
 _OPTION_LINE = re.compile(r"^\.opt(?:ions?)?(?=\s)", re.IGNORECASE)
 _SEED = re.compile(r"(?<=\s)seed(?:\s*=\s*(?P<value>\{[^}]*\}|'[^']*'|[^\s,]+))?(?=[\s,]|$)", re.IGNORECASE)
 _NOISE = re.compile(r"\btrnoise\b", re.IGNORECASE)
-_DRAWN = re.compile(r"\b(agauss|gauss|aunif|unif|limit)\s*\(", re.IGNORECASE)
-_ASSIGNED = re.compile(r"\b([a-z_]\w*)\s*=\s*('[^']*'|\{[^}]*\}|[^\s=]*)", re.IGNORECASE)
-_LEFT = re.compile(r"(?<![\w.$#])([a-z_]\w*)\s*\*\s*$", re.IGNORECASE)
-
-# What may stand before off*draw(...) for that to be a product of its own: not 1/, and no power.
-_BEFORE = re.compile(r"(?:^|[{'(,+=]|(?<![*^])[-*])$")
+_ASSIGNED = re.compile(r"\b([a-z_]\w*)\s*=(?!=)\s*", re.IGNORECASE)
+_FUNCTION = re.compile(
+    r"^\.(?:func|params?)\s+(\w+)\s*\(([^()]*)\)\s*=?\s*(?:\{(.*)\}|'(.*)')\s*$", re.IGNORECASE
+)
+_DEFINES = re.compile(r"^\.(?:func|params?)\s+(\w+)\s*\(", re.IGNORECASE)
+_NEXT = re.compile(r"[\s,]+[a-z_]\w*\s*=(?!=)", re.IGNORECASE)
 
 
 def noise_line(deck: Deck) -> str | None:
@@ -68,65 +69,153 @@ def seeded(deck: Deck, seed: float) -> Deck:
 
 
 def drawing_line(deck: Deck, values: Mapping[str, Sequence[float]]) -> str | None:
-    """The first line whose draws are not known to be switched off; None if there is none.
+    """The first line whose draws are not known to be without effect; None if there is none.
 
-    A draw is off where the parameter just before it, as in ``off*agauss(0,1,1)``, is zero: whatever the deck
-    sets it to anywhere, and in all ``values`` that a sweep gives it, by lower-case name.
+    Each expression with a draw is evaluated with the parameters that are known to be zero: whatever the deck
+    sets one to anywhere, and in all ``values`` that a sweep gives it, by lower-case name. A draw is without
+    effect where a factor of it is zero, or its own width.
     """
-    off = _zeros(deck, values)
-    shown = [_without_draws(line, off) for line in deck.lines]
-    line = random_line(replace(deck, text="\n".join(shown)))
-    return None if line is None else deck.lines[shown.index(line)]
+    functions = _functions(deck)
+    zeros = _zeros(deck, values, functions)
+    calls = _drawing_calls(functions)
+    # A call of a function that draws is judged where it stands, and its definition by its calls.
+    known = {name for name, function in functions.items() if function is not None}
+    for line in deck.lines:
+        defined = _DEFINES.match(line)
+        if defined and defined[1].lower() in known:
+            continue
+        shown = _without_draws(line, zeros, functions, calls)
+        if random_line(replace(deck, text=f"{_own_names(known)}{shown}")) or (calls and calls.search(shown)):
+            return line
+    return None
 
 
-def _zeros(deck: Deck, values: Mapping[str, Sequence[float]]) -> frozenset[str]:
+def _own_names(names: Iterable[str]) -> str:
+    """Definitions of the functions, so that a name among them is not taken for ngspice's own."""
+    return "".join(f".func {name}(x) {{x}}\n" for name in names)
+
+
+def _functions(deck: Deck) -> dict[str, Function | None]:
+    """The deck's own functions; None for one that stands in a subcircuit, or twice, or is not understood."""
+    top = set(deck.top_level)
+    found: dict[str, Function | None] = {}
+    for line in deck.lines:
+        if not (defined := _DEFINES.match(line)):
+            continue
+        name, match = defined[1].lower(), _FUNCTION.match(line)
+        if match is None or line not in top or name in found:
+            found[name] = None
+            continue
+        arguments = tuple(each.strip().lower() for each in match[2].split(","))
+        found[name] = Function(arguments, (match[3] or match[4] or "").lower())
+    return found
+
+
+def _drawing_calls(functions: Mapping[str, Function | None]) -> re.Pattern[str] | None:
+    """Calls of functions that draw themselves or through others; None if there are none."""
+    own = {name for name, function in functions.items() if function is not None}
+    drawing: set[str] = set()
+    while True:
+        calls = _calls({*drawing, *({*DRAWS, *OTHER_DRAWS} - own)})
+        more = {
+            name
+            for name, function in functions.items()
+            if function is not None and calls.search(function.body)
+        }
+        if more <= drawing:
+            return _calls(drawing) if drawing else None
+        drawing |= more
+
+
+def _calls(names: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\s*\(", re.IGNORECASE)
+
+
+def _zeros(
+    deck: Deck, values: Mapping[str, Sequence[float]], functions: Mapping[str, Function | None]
+) -> dict[str, Value]:
     """The parameters that are zero wherever they are set."""
     top = {line for line in deck.top_level if line.lower().startswith(".param")}
-    given: dict[str, bool] = {name: not any(each) for name, each in values.items()}
+    texts: dict[str, list[str]] = {name: [] for name in values}
     for line in deck.lines:
-        for name, text in _ASSIGNED.findall(line):
-            if line in top and name.lower() in values:
-                continue
-            given[name.lower()] = given.get(name.lower(), True) and _is_zero(text)
+        for name, text in _assignments(line):
+            # What a subcircuit hands on under the same name is zero where the others are.
+            if not (line in top and name in values) and text.strip("{}', ").lower() != name:
+                texts.setdefault(name, []).append(text)
     # A function's argument of that name would hide the parameter.
     hidden = {
         word.lower()
         for line in deck.lines
-        if re.match(r"\.(?:func|params?)\s+\w+\s*\(", line, re.IGNORECASE)
+        if _DEFINES.match(line)
         for word in re.findall(r"\w+", line.partition("(")[2].partition(")")[0])
     }
-    return frozenset(name for name, zero in given.items() if zero and name not in hidden)
+    possible = {
+        name
+        for name, each in texts.items()
+        if name not in hidden and not any(values.get(name, ())) and (each or name in values)
+    }
+    zeros: dict[str, Value] = {}
+    while True:
+        more = {
+            name
+            for name in possible - set(zeros)
+            if all(_is_zero(text, zeros, functions) for text in texts[name])
+        }
+        if not more:
+            return zeros
+        zeros |= dict.fromkeys(more, Value(0.0))
 
 
-def _is_zero(text: str) -> bool:
+def _assignments(line: str) -> Iterator[tuple[str, str]]:
+    """What a line sets: each name in lower case, and all that stands before the next."""
+    found = list(_ASSIGNED.finditer(line))
+    for at, match in enumerate(found):
+        end = found[at + 1].start() if at + 1 < len(found) else len(line)
+        yield match[1].lower(), line[match.end() : end].rstrip(", ")
+
+
+def _is_zero(text: str, zeros: Mapping[str, Value], functions: Mapping[str, Function | None]) -> bool:
     try:
-        return parse_number(text.strip("{}', ")) == 0
-    except DeckError:
+        return evaluate(text.strip("{}', "), zeros, functions) == Value(0.0)
+    except UnreadError:
         return False
 
 
-def _without_draws(line: str, off: frozenset[str]) -> str:
-    """The line with 0 in the place of ``off*draw(...)``."""
+def _without_draws(
+    line: str,
+    zeros: Mapping[str, Value],
+    functions: Mapping[str, Function | None],
+    calls: re.Pattern[str] | None,
+) -> str:
+    """The line with 0 in the place of each expression in which no draw has an effect."""
+    drawn = _calls(DRAWS)
     at = 0
-    while match := _DRAWN.search(line, at):
-        end = _closing(line, match.end())
-        left = _LEFT.search(line[: match.start()])
-        before = "".join(line[: left.start()].split()) if left else ""
-        after = line[end:].lstrip()[:1]
-        # off*draw^2 is another product.
-        power = after == "^" or line[end:].lstrip().startswith("**")
-        if left and left[1].lower() in off and _BEFORE.search(before) and not power:
-            line = f"{line[: left.start()]}0{line[end:]}"
-            at = left.start()
-        else:
+    while match := min(
+        (each for each in (drawn.search(line, at), calls and calls.search(line, at)) if each),
+        key=lambda each: each.start(),
+        default=None,
+    ):
+        begin, end = _expression(line, match.start())
+        try:
+            effect = evaluate(line[begin:end], zeros, functions).random
+        except UnreadError:
+            effect = True
+        if effect:
             at = match.end()
+        else:
+            line = f"{line[:begin]}0{line[end:]}"
+            at = begin
     return line
 
 
-def _closing(line: str, begin: int) -> int:
-    depth = 1
-    for at in range(begin, len(line)):
-        depth += (line[at] == "(") - (line[at] == ")")
-        if depth == 0:
-            return at + 1
-    return len(line)
+def _expression(line: str, inside: int) -> tuple[int, int]:
+    """Where the expression around a place begins and ends: in braces, in quotes, or after an equals sign."""
+    for pattern in (r"\{[^{}]*\}", r"'[^']*'"):
+        for match in re.finditer(pattern, line):
+            if match.start() < inside < match.end():
+                return match.start() + 1, match.end() - 1
+    assigned = [match.end() for match in re.finditer(r"(?<![<>=!])=(?!=)", line[:inside])]
+    if not assigned:
+        return inside, inside  # not read
+    following = _NEXT.search(line, inside)
+    return assigned[-1], following.start() if following else len(line)

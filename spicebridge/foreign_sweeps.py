@@ -35,13 +35,10 @@ def _step(words: list[str], number: Number) -> str:
         words.pop(0)
     name, *numbers = words or ["NAME"]
     listed = bool(numbers) and numbers[0].lower() == "list"
-    values = [_value(each, number) for each in numbers[1 if listed else 0 :]]
-    if not values or any(each is None for each in values):
-        keys = "values = [...]"
-    elif listed:
-        keys = _values([each for each in values if each is not None])
-    else:
-        keys = _span(kind, [each for each in values if each is not None])
+    values = _numbers(numbers[1 if listed else 0 :], number)
+    keys = "values = [...]"
+    if values:
+        keys = _values(values) if listed else _span(kind, values)
     return (
         f"ngspice has no .step. Take the line out of the deck{_parameter(name)} and make it an axis in the "
         f'TOML file: [axes.{_axis_name(name)}] with unit = "..." and {keys}.'
@@ -103,6 +100,13 @@ def _data(words: list[str], number: Number) -> str:
         "ngspice has no .data. Take it out of the deck, with its rows, and make each column an axis in the "
         f"TOML file: {'; '.join(axes)}{more}. The axes are combined, each value with each."
     )
+
+
+def _numbers(words: list[str], number: Number) -> list[float]:
+    """The values of all words; empty where one of them is no number."""
+    values = [_value(each, number) for each in words]
+    known = [each for each in values if each is not None]
+    return known if len(known) == len(values) else []
 
 
 def _value(word: str, number: Number) -> float | None:

@@ -42,22 +42,18 @@ def is_complaint(line: str) -> bool:
 
 _MEASURING = re.compile(r"^\s*measurements for ", re.IGNORECASE)
 _ANALYSING = re.compile(r"^\s*doing analysis at", re.IGNORECASE)
-_OF_A_MEASURE = re.compile(r"^\s*\.meas\w* .* failed!$", re.IGNORECASE)
-_NO_VECTOR = re.compile(r"^error: no such vector as ", re.IGNORECASE)
 
 
 def of_measures(lines: Sequence[str]) -> list[bool]:
     """Which lines tell the results of ``.meas`` lines, or why one has none: that costs this measure alone.
 
-    They follow their heading, up to the next analysis; of a vector that is missing, ngspice may speak before.
+    They follow their heading, up to the next analysis.
     """
-    told, inside = [], False
-    for at, line in enumerate(lines):
+    measuring, inside = [], False
+    for line in lines:
         inside = (inside or bool(_MEASURING.match(line))) and not _ANALYSING.match(line)
-        following = lines[at + 1] if at + 1 < len(lines) else ""
-        alone = _OF_A_MEASURE.match(line) or (_NO_VECTOR.match(line) and _OF_A_MEASURE.match(following))
-        told.append(inside or bool(alone))
-    return told
+        measuring.append(inside)
+    return measuring
 
 
 def told_reason(lines: Sequence[str]) -> str:

@@ -128,10 +128,10 @@ def refuse_startup(startup: Startup, *, compat: str | None, lines: Iterable[str]
     name = startup.path.name
     where = f"{startup.path} is read by bare ngspice, and not here"
     if startup.compat and compat is None:
+        choice, without = remedy.replace("MODE", startup.compat), remedy.replace("MODE", "none")
         raise StartupError(
             f"{where}: its 'set ngbehavior={startup.compat}' decides what the deck means. "
-            f"{remedy.replace('MODE', startup.compat)}; or {remedy.replace('MODE', 'none')[0].lower()}"
-            f"{remedy.replace('MODE', 'none')[1:]}, to do without."
+            f"To keep that mode: {choice}. To run without it: {without}."
         )
     settings = [match[1].lower() for match in map(_OPTION_LINE.match, lines) if match]
     own = {found for text in settings for found, _ in _SETTING.findall(text)}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from characterization.netlist_definition import NetlistDefinition, netlist_definition
+from characterization.netlist_definition import netlist_definition
+from characterization.netlist_sweep import NetlistDefinition
 from characterization.values import DefinitionError, axis, number, whole
 from circuits.cell import Cell, make_settings
 from circuits.passive_array_cell import ArrayCell

@@ -1,4 +1,4 @@
-"""What a sweep over a netlist measures: results of its ``.meas`` lines, and energies its sources deliver.
+"""What a sweep over a netlist measures: results of ``.meas`` lines, energies that sources deliver, vectors.
 
 A module of its own, as worker processes import it and its code is part of every stored point's identity.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicebridge.batch import unbatched_measures
+from spicebridge.errors import SpicebridgeError
 from spicebridge.simulator import Waveforms
 from spicebridge.store import Values
 
@@ -19,11 +20,21 @@ Integrated = tuple[str, tuple[str, ...], float | None, float | None]
 
 
 def measured(
-    recorded: Waveforms, *, names: Sequence[str], copies: int, integrals: Sequence[Integrated] = ()
+    recorded: Waveforms,
+    *,
+    names: Sequence[str],
+    copies: int,
+    integrals: Sequence[Integrated] = (),
+    vectors: Sequence[tuple[str, str]] = (),
 ) -> Values:
-    """The named measures and the integrals, each of shape (copies,); NaN where ngspice gave no value.
+    """The named measures, integrals and vectors, each of shape (copies,); NaN where ngspice gave no value.
 
-    ``copies`` is how many points the deck is batched from; 0 for a deck of one point as it stands.
+    Args:
+        recorded: what the deck's last analysis gave.
+        names: of ``.meas`` lines.
+        copies: how many points the deck is batched from; 0 for a deck of one point as it stands.
+        integrals: energies.
+        vectors: names of measures, and of the vectors whose one value they are.
     """
     if copies:
         return unbatched_measures(recorded.measures, count=copies, names=names)
@@ -32,7 +43,18 @@ def measured(
         power = np.sum([recorded[f"@{source}[p]"].real for source in sources], axis=0)
         energy = -_integral(recorded["time"].real, power, start, stop)  # [p] is what a source takes up
         values[name] = np.array([energy])
+    for name, vector in vectors:
+        values[name] = np.array([_value(recorded, vector)])
     return values
+
+
+def _value(recorded: Waveforms, vector: str) -> float:
+    """A vector's one value; NaN where there is no such vector."""
+    try:
+        found = recorded[vector]
+    except SpicebridgeError:
+        return float("nan")
+    return float(found[-1].real) if len(found) else float("nan")
 
 
 def _integral(

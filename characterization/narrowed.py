@@ -10,7 +10,7 @@ from typing import Any
 from characterization.definition import Definition, axis
 from characterization.mtj_write import DEVICES_PER_DECK
 from characterization.netlist import Units, without_value
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from characterization.pcm_set import DEVICES_PER_DECK as PCM_DEVICES_PER_DECK
 from characterization.run import definition_of, make_table
 from circuits.cell import DIRECTIONS
@@ -99,7 +99,9 @@ def _netlist_part(table: LookupTable, definition: NetlistDefinition, points: Seq
         for digest, point, outcome in zip(digests, points, outcomes, strict=True):
             missing = [name for name in table.quantities if math.isnan(values[place(table, name, point)])]
             if missing:
-                failures[digest] = outcome.failure.reason if outcome.failure else without_value(missing)
+                failures[digest] = (
+                    outcome.failure.reason if outcome.failure else without_value(missing, definition.vectors)
+                )
         return Again(values, failures, frozenset(digests))
 
     return Part(tuple(points), len(units), 0, simulate)

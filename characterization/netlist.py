@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from characterization.measured import Integrated, measured
-from characterization.netlist_definition import Axis, Measure, NetlistDefinition
+from characterization.netlist_sweep import Axis, Measure, NetlistDefinition
 from characterization.source_power import Integral, named_sources
 from characterization.values import DefinitionError
 from spicebridge.batch import batched, shared_parameters
@@ -105,6 +105,7 @@ class Units(Sequence[Unit]):
         self._templates = [deck.template([name for name, *_ in self._swept]) for deck in definition.decks]
         # All of the deck's measures are stored, so that a table of one more is made without a simulation.
         self._names = tuple(sorted({name for deck in definition.decks for name in deck.measures}))
+        self._vectors = tuple((name.lower(), vector) for name, vector in definition.vectors.items())
         self._integrals = [_integrals(definition, deck) for deck in definition.decks]
 
     def __len__(self) -> int:
@@ -126,6 +127,8 @@ class Units(Sequence[Unit]):
             arguments = {"names": self._names, "copies": 0}
             if integrals := self._integrals[self._deck_number(points[0])]:
                 arguments["integrals"] = integrals
+            if self._vectors:
+                arguments["vectors"] = self._vectors
             return Unit(self.deck(points[0]), measured, arguments)
         base = self._decks[self._deck_number(points[0])]
         deck = batched(base, [self._values(point) for point in points])
@@ -242,9 +245,9 @@ class _Found:
             expected = tuple(each.name for each in self.definition.measures if each.may_lack)
             if missing and set(missing) <= set(expected):
                 self.expected[point] = tuple(missing)
-                self.first_failure = self.first_failure or without_value(missing)
+                self.first_failure = self.first_failure or without_value(missing, self.definition.vectors)
             elif missing:
-                self.failed[point] = without_value(missing)
+                self.failed[point] = without_value(missing, self.definition.vectors)
                 kept = keep_deck(self.units.deck(point))
                 self.first_failure = self.first_failure or (
                     f"{self.failed[point]}. A replay gives ngspice's words on it.\n  {kept}"
@@ -253,9 +256,17 @@ class _Found:
                 self.aids[point] = outcome.aid
 
 
-def without_value(measures: Sequence[str]) -> str:
-    """What to say of a simulation that ran and left these measures without a value."""
-    return f".meas {listed(measures)} gave no value"
+def without_value(measures: Sequence[str], vectors: Mapping[str, str]) -> str:
+    """What to say of a simulation that ran and left these measures without a value.
+
+    Args:
+        measures: their names.
+        vectors: the vectors that measures are, by name.
+    """
+    lines = [name for name in measures if name not in vectors]
+    gone = [vectors[name] for name in measures if name in vectors]
+    said = [f".meas {listed(lines)} gave no value"] if lines else []
+    return "; ".join([*said, *([f"the run has no vector {listed(gone)}"] if gone else [])])
 
 
 def _integral_of(kept: Mapping[str, Any] | None) -> Integral | None:
@@ -303,6 +314,8 @@ def _lineage(definition: NetlistDefinition, simulations: int, found: _Found) -> 
     integrals = {each.name: asdict(each.integral) for each in definition.measures if each.integral}
     if integrals:
         lineage["integrals"] = integrals
+    if definition.vectors:
+        lineage["vectors"] = definition.vectors
     if may_lack := [each.name for each in definition.measures if each.may_lack]:
         lineage["may_lack"] = may_lack
         lineage["expected_holes"] = [
@@ -368,6 +381,7 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
                 long_name=table.data[name].attrs["long_name"],
                 scale=table.data[name].attrs.get("scale", "linear"),
                 integral=_integral_of(lineage.get("integrals", {}).get(name)),
+                vector=lineage.get("vectors", {}).get(name),
                 may_lack=name in lineage.get("may_lack", ()),
             )
             for name in table.quantities

@@ -10,20 +10,20 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from characterization.source_power import Integral, check_analysis, named_sources, saving_power
+from characterization.netlist_checks import check_deck, check_names, check_size
+from characterization.netlist_sweep import Axis, Measure, NetlistDefinition
+from characterization.source_power import Integral, check_analysis, named_sources, saving
 from characterization.values import DefinitionError, axis, is_number, number
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.netlist import library_lines, netlist_digest, read_netlist
 from spicebridge.netlist_paths import expanded
 from spicebridge.permission import TRUSTED, outside, real_path
-from spicebridge.randomness import LARGEST_SEED, drawing_line, noise_line, seed_of, without_seed
-from spicebridge.settings import did_you_mean, listed, shortened
+from spicebridge.randomness import LARGEST_SEED, without_seed
+from spicebridge.settings import did_you_mean, listed
 from spicebridge.startup import check_compat, refuse_startup, startup_for
 from spicebridge.table import SCALES
 
-MOST_POINTS_OF_TABLE = 10_000_000
-MOST_DECKS = 100  # base decks, one for each combination of library sections; all are held in memory
 MOST_BATCHED = 10_000
 _KEYS = ("deck", "about", "files", "compat", "axes", "parameters", "measures", "batch", "time_limit")
 _AXIS_KEYS = ("unit", "start", "stop", "points", "spacing", "values", "long_name", "scale", "labels")
@@ -31,93 +31,10 @@ _SEED_KEYS = ("option", "unit", "start", "stop", "points", "values", "long_name"
 _SPAN = ("start", "stop", "points")
 _LIBRARY_KEYS = ("library", "values", "long_name")
 _MEASURE_KEYS = ("unit", "long_name", "scale", "holes")
+_VECTOR_KEYS = (*_MEASURE_KEYS, "vector")
 _INTEGRAL_KEYS = (*_MEASURE_KEYS, "integrate", "sources", "from", "to")
+_VECTOR = re.compile(r"[A-Za-z_@][\w@\[\]().#:/+-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
-_BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of the table.
-
-    Attributes:
-        name: a top-level parameter of the deck, or what a choice of library sections is called.
-        values: numbers, strictly increasing, or library sections.
-        unit: of the numbers; empty for sections.
-        long_name: for people.
-        scale: the scale the table is interpolated in along it.
-        library: the library, as the TOML file names it, whose section is chosen; None for numbers.
-        labels: whether its numbers are labels, never interpolated; None to go by their name, as
-            ``spicebridge.table.is_labels`` does.
-        option: ``seed`` where its values are ngspice's seed and no parameter's.
-    """
-
-    name: str
-    values: tuple[float, ...] | tuple[str, ...]
-    unit: str
-    long_name: str
-    scale: str = "linear"
-    library: str | None = None
-    labels: bool | None = None
-    option: str | None = None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One quantity of the table: a ``.meas`` line of the deck, or the energy that sources deliver.
-
-    Attributes:
-        name: of the ``.meas`` line, in any case of letters, or of the integral.
-        unit, long_name: for people.
-        scale: the scale the table is interpolated in.
-        integral: whose power is integrated; None for a ``.meas`` line.
-        may_lack: whether a point without a value is expected, and no fault.
-    """
-
-    name: str
-    unit: str
-    long_name: str
-    scale: str = "linear"
-    integral: Integral | None = None
-    may_lack: bool = False
-
-
-@dataclass(frozen=True)
-class NetlistDefinition:
-    """What a table of a user's own netlist is made of.
-
-    Attributes:
-        name: the table's.
-        about: one line for people.
-        axes: the table's, in order.
-        measures: the table's quantities.
-        decks: the base decks, with ``parameters`` set: one for each combination of the sections on the
-            library axes, the last of these axes running fastest.
-        parameters: top-level parameters of the deck that are set to other values for the whole table.
-        netlists: digests of the files that the decks were read from, by their names in the TOML file.
-        batch: points that share a deck.
-        time_limit: seconds that a deck may take; None for the engine's.
-        notes: what people should know of how it was read.
-    """
-
-    name: str
-    about: str
-    axes: tuple[Axis, ...]
-    measures: tuple[Measure, ...]
-    decks: tuple[Deck, ...]
-    parameters: Mapping[str, float]
-    netlists: Mapping[str, str]
-    batch: int = 1
-    time_limit: float | None = None
-    notes: tuple[str, ...] = ()
-
-    procedure = "netlist"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The lengths of the axes."""
-        return tuple(len(each.values) for each in self.axes)
 
 
 def netlist_definition(
@@ -154,8 +71,8 @@ class _Reader:
         _check_keys("", self.content, _KEYS, required=("deck", "axes", "measures"))
         axes = tuple(_axis(name, value) for name, value in _sections("axes", self.content["axes"]))
         measures = tuple(_measure(*each) for each in _sections("measures", self.content["measures"]))
-        _check_names([*(each.name for each in axes), *(each.name for each in measures)])
-        _check_size(axes)
+        check_names([*(each.name for each in axes), *(each.name for each in measures)])
+        check_size(axes)
         parameters = _parameters(self.content.get("parameters", {}))
         batch, limit = self.content.get("batch", 1), self.content.get("time_limit")
         if not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MOST_BATCHED:
@@ -167,15 +84,15 @@ class _Reader:
             )
         decks, files, notes = self.decks(axes)
         for deck in decks:
-            _check_deck(deck, axes, measures, parameters)
-        saved = _saved_sources(decks, measures, batch)
+            check_deck(deck, axes, measures, parameters)
+        saved = _saved(decks, measures, batch)
         return NetlistDefinition(
             name=self.path.stem,
             about=_text("about", self.content.get("about", self.path.stem)),
             axes=axes,
             measures=measures,
             decks=tuple(
-                saving_power(deck.with_parameters(**parameters), names)
+                saving(deck.with_parameters(**parameters), names)
                 for deck, names in zip(decks, saved, strict=True)
             ),
             parameters=parameters,
@@ -347,7 +264,7 @@ def _library_sections(key: str, given: object) -> tuple[str, ...]:
 
 def _measure(name: str, given: Mapping[str, Any]) -> Measure:
     key = f"measures.{name}"
-    known = _INTEGRAL_KEYS if "integrate" in given else _MEASURE_KEYS
+    known = _VECTOR_KEYS if "vector" in given else _INTEGRAL_KEYS if "integrate" in given else _MEASURE_KEYS
     _check_keys(key, given, known, required=("unit",))
     scale = given.get("scale", "linear")
     _check_scale(f"{key}.scale", scale)
@@ -357,6 +274,7 @@ def _measure(name: str, given: Mapping[str, Any]) -> Measure:
         long_name=_text(f"{key}.long_name", given.get("long_name", name)),
         scale=scale,
         integral=_integral(key, given) if "integrate" in given else None,
+        vector=_vector(f"{key}.vector", given["vector"]) if "vector" in given else None,
         may_lack=_may_lack(key, given),
     )
 
@@ -365,6 +283,15 @@ def _may_lack(key: str, given: Mapping[str, Any]) -> bool:
     if given.get("holes", "expected") != "expected":
         raise DefinitionError(f'{key}.holes = {given["holes"]!r} should be "expected", or left out.')
     return "holes" in given
+
+
+def _vector(key: str, value: object) -> str:
+    """The name of a vector, in lower case as ngspice has it."""
+    if not isinstance(value, str) or not _VECTOR.fullmatch(value):
+        raise DefinitionError(
+            f'{key} = {value!r} should be the name of one vector: "onoise_total", "@m1[gm]" or "v(out)".'
+        )
+    return value.lower()
 
 
 def _integral(key: str, given: Mapping[str, Any]) -> Integral:
@@ -385,20 +312,26 @@ def _integral(key: str, given: Mapping[str, Any]) -> Integral:
     return Integral(tuple(_text(f"{key}.sources", each) for each in sources), start, stop)
 
 
-def _saved_sources(decks: Sequence[Deck], measures: Sequence[Measure], batch: int) -> list[list[str]]:
-    """For each deck the sources whose power its integrals need."""
-    integrals = {f"measures.{each.name}": each.integral for each in measures if each.integral is not None}
-    if integrals and batch > 1:
+def _saved(decks: Sequence[Deck], measures: Sequence[Measure], batch: int) -> list[list[str]]:
+    """For each deck the vectors that it must save: its sources' powers, and those that are measures."""
+    others = [each for each in measures if each.integral is not None or each.vector is not None]
+    if others and batch > 1:
+        what = "vector" if others[0].integral is None else "integrate"
         raise DefinitionError(
-            f"{next(iter(integrals))}: integrate does not suit batch = {batch}, whose points share one deck. "
+            f"measures.{others[0].name}: {what} does not suit batch = {batch}, whose points share one deck. "
             "Leave batch out."
         )
     saved: list[list[str]] = []
     for deck in decks:
         names: list[str] = []
-        for key, integral in integrals.items():
-            check_analysis(deck, key=key)
-            names += named_sources(integral, deck, key=key)
+        for each in others:
+            key = f"measures.{each.name}"
+            if each.integral is not None:
+                check_analysis(deck, ("tran",), key=f"{key}: integrating")
+                names += [f"@{source}[p]" for source in named_sources(each.integral, deck, key=key)]
+            elif each.vector is not None:
+                check_analysis(deck, ("op", "noise"), key=f"{key}: a vector's one value")
+                names.append(each.vector)
         saved.append(names)
     return saved
 
@@ -442,93 +375,6 @@ def _check_keys(key: str, given: Mapping[str, Any], known: Sequence[str], *, req
 def _check_scale(key: str, scale: object) -> None:
     if scale not in SCALES:
         raise DefinitionError(f"{key} = {scale!r} is none of: {', '.join(SCALES)}.")
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse names that ngspice, which knows no capitals, cannot tell apart."""
-    seen: set[str] = set()
-    for name in names:
-        if name.lower() in seen:
-            raise DefinitionError(f"the name {name} is given twice among axes and measures.")
-        seen.add(name.lower())
-
-
-def _check_size(axes: Sequence[Axis]) -> None:
-    points = math.prod(len(each.values) for each in axes)
-    decks = math.prod(len(each.values) for each in axes if each.library is not None)
-    if points > MOST_POINTS_OF_TABLE:
-        raise DefinitionError(f"axes: {points:,} points are more than {MOST_POINTS_OF_TABLE:,}.")
-    if decks > MOST_DECKS:
-        raise DefinitionError(f"axes: {decks:,} combinations of sections are more than {MOST_DECKS}.")
-
-
-def _check_deck(
-    deck: Deck, axes: Sequence[Axis], measures: Sequence[Measure], parameters: Mapping[str, float]
-) -> None:
-    """Refuse names that the deck does not have, and a temperature that ngspice would not take."""
-    for line in deck.lines:
-        if _BARE_TEMPERATURE.match(line):
-            raise DefinitionError(
-                f"deck: ngspice takes 27 for the temperature in {shortened(line)!r}; put the parameter in "
-                "braces."
-            )
-    _check_draws(deck, axes, parameters)
-    kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
-    if len(kinds) > 1:
-        raise DefinitionError(
-            f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "
-            "deck. Make a deck, and a TOML file, for each."
-        )
-    swept = [each.name for each in axes if each.library is None and each.option is None]
-    known = deck.parameters
-    for key, names in (("axes", swept), ("parameters", parameters)):
-        for name in names:
-            if name.lower() not in known:
-                near = did_you_mean(name.lower(), known)
-                raise DefinitionError(
-                    f"{key}.{name}: the deck has no top-level .param {name}.{near} It has: {listed(known)}."
-                )
-    for each in axes:
-        if (each.library or each.option) and each.name.lower() in known:
-            raise DefinitionError(f"axes.{each.name}: the deck has a .param of that name; choose another.")
-    lowered = [name.lower() for name in (*swept, *parameters)]
-    if both := [name for name in (*swept, *parameters) if lowered.count(name.lower()) > 1]:
-        raise DefinitionError(f"{both[0]} is given twice among axes and parameters.")
-    for measure in measures:
-        if measure.integral is not None:
-            if measure.name.lower() in deck.measures:
-                raise DefinitionError(
-                    f"measures.{measure.name}: the deck has a .meas of that name; choose another."
-                )
-        elif measure.name.lower() not in deck.measures:
-            raise DefinitionError(
-                f"measures.{measure.name}: the deck has no .meas {measure.name}."
-                f"{did_you_mean(measure.name.lower(), deck.measures)}"
-                f" It has: {listed(deck.measures)}."
-            )
-
-
-def _check_draws(deck: Deck, axes: Sequence[Axis], parameters: Mapping[str, float]) -> None:
-    """Refuse random numbers that could not be drawn again."""
-    if noise := noise_line(deck):
-        raise DefinitionError(
-            f"deck: {shortened(noise)!r} draws random numbers that ngspice does not repeat, not even with a "
-            "seed. A Verilog-A model with a seed as parameter can be swept over that."
-        )
-    seeds = [each for each in axes if each.option == "seed"]
-    if len(seeds) > 1:
-        raise DefinitionError(f"axes.{seeds[1].name}: a deck has one seed, and axes.{seeds[0].name} is it.")
-    values = {
-        each.name.lower(): [float(value) for value in each.values] for each in axes if each.library is None
-    }
-    values |= {name.lower(): [value] for name, value in parameters.items()}
-    random = drawing_line(deck, values)
-    if random and not seeds and seed_of(deck) is None:
-        raise DefinitionError(
-            f"deck: {shortened(random)!r} draws random numbers, and nothing seeds those of ngspice, so no "
-            "value could be made again. Write .options seed=1 into the deck, or sweep the seed: [axes.seed] "
-            'with option = "seed" and values = [1, 2, 3].'
-        )
 
 
 def _overridden(content: Mapping[str, Any], overrides: Mapping[str, Any], file: str) -> dict[str, Any]:

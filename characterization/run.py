@@ -13,7 +13,7 @@ import xarray as xr
 
 from characterization import netlist
 from characterization.definition import Definition, DefinitionError, cell_kind
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from circuits.cell import make_settings
 from spicebridge.errors import SpicebridgeError
 from spicebridge.netlist import netlist_digest

@@ -1,4 +1,4 @@
-"""The power that a deck's sources deliver: which there are, and what a deck must save to integrate it."""
+"""What a deck must save for its measures: the power that sources deliver, and other vectors."""
 
 from __future__ import annotations
 
@@ -84,24 +84,32 @@ def _plain(name: str) -> str:
     return name.partition(".")[2] or name
 
 
-def check_analysis(deck: Deck, *, key: str) -> None:
-    """Refuse an integral over time where the deck's only analysis is none of time.
+def check_analysis(deck: Deck, kinds: Sequence[str], *, key: str) -> None:
+    """Refuse what needs a deck with one analysis, of some kinds, where the deck has another.
+
+    Args:
+        deck: the deck.
+        kinds: the analyses that would do, as ``tran``.
+        key: what needs it, for the message.
 
     Raises:
-        DefinitionError: it has another analysis, or none.
+        DefinitionError: it has another analysis, several, or none.
     """
-    kinds = [match[1].lower() for match in map(_ANALYSIS.match, deck.top_level) if match]
-    if kinds != ["tran"]:
+    there = [match[1].lower() for match in map(_ANALYSIS.match, deck.top_level) if match]
+    if len(there) != 1 or there[0] not in kinds:
+        wanted = " or ".join(f".{kind}" for kind in kinds)
         raise DefinitionError(
-            f"{key}: integrating needs a deck with one analysis, .tran (this one has: "
-            f"{', '.join(kinds) or 'none'}). Make a deck of its own for it."
+            f"{key} needs a deck with one analysis, {wanted} (this one has: {', '.join(there) or 'none'}). "
+            "Make a deck of its own for it."
         )
 
 
-def saving_power(deck: Deck, sources: Sequence[str]) -> Deck:
-    """The deck with the power of these sources saved, beside what it saves by itself."""
-    if not sources:
+def saving(deck: Deck, vectors: Sequence[str]) -> Deck:
+    """The deck with these vectors saved, beside what it saves by itself."""
+    if not vectors:
         return deck
-    others = "" if any(line.lower().startswith(".save") for line in deck.lines) else "all "
-    powers = " ".join(f"@{name}[p]" for name in dict.fromkeys(sources))
-    return replace(deck, text=f"{deck.text.rstrip()}\n.save {others}{powers}\n")
+    # A noise analysis saves nothing where not all is saved.
+    kept = any(line.lower().startswith(".save") for line in deck.lines)
+    noise = any(line.lower().startswith(".noise") for line in deck.lines)
+    others = "all " if noise or not kept else ""
+    return replace(deck, text=f"{deck.text.rstrip()}\n.save {others}{' '.join(dict.fromkeys(vectors))}\n")

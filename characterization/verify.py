@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from characterization.narrowed import Again, Part, Point, narrowed_parts, place
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from characterization.run import definition_of
 from spicebridge.bare import BareEngine
 from spicebridge.kept_decks import kept_command

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from characterization.definition import load_definition
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from characterization.run import make_table
 from characterization.values import DefinitionError
 from characterization.verify import plan, verify

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from characterization.definition import DefinitionError, load_definition
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from spicebridge.errors import SpicebridgeError
 from spicebridge.permission import RefusedError
 from tests.bare_ngspice import bare_measures

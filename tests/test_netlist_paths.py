@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from characterization.definition import load_definition
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from spicebridge.errors import SpicebridgeError
 from spicebridge.netlist import read_deck
 from spicebridge.netlist_paths import PathError

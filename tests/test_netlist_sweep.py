@@ -15,7 +15,7 @@ import pytest
 
 from characterization.definition import DefinitionError, load_definition
 from characterization.netlist import Units
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from characterization.run import definition_of, make_table
 from spicebridge.deck import DeckError
 from spicebridge.errors import SpicebridgeError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from characterization.definition import load_definition
-from characterization.netlist_definition import NetlistDefinition
+from characterization.netlist_sweep import NetlistDefinition
 from characterization.run import definition_of, make_table
 from characterization.source_power import sources_of
 from characterization.values import DefinitionError

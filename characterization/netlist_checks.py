@@ -1,0 +1,106 @@
+"""What a sweep over a netlist of the user's own may not ask of its deck; each refusal says what to write."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from characterization.netlist_sweep import Axis, Measure
+from characterization.values import DefinitionError
+from spicebridge.deck import Deck
+from spicebridge.randomness import drawing_line, noise_line, seed_of
+from spicebridge.settings import did_you_mean, listed, shortened
+
+MOST_POINTS_OF_TABLE = 10_000_000
+MOST_DECKS = 100  # base decks, one for each combination of library sections; all are held in memory
+_MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
+_BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that ngspice, which knows no capitals, cannot tell apart."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise DefinitionError(f"the name {name} is given twice among axes and measures.")
+        seen.add(name.lower())
+
+
+def check_size(axes: Sequence[Axis]) -> None:
+    """Refuse tables of too many points, and too many decks."""
+    points = math.prod(len(each.values) for each in axes)
+    decks = math.prod(len(each.values) for each in axes if each.library is not None)
+    if points > MOST_POINTS_OF_TABLE:
+        raise DefinitionError(f"axes: {points:,} points are more than {MOST_POINTS_OF_TABLE:,}.")
+    if decks > MOST_DECKS:
+        raise DefinitionError(f"axes: {decks:,} combinations of sections are more than {MOST_DECKS}.")
+
+
+def check_deck(
+    deck: Deck, axes: Sequence[Axis], measures: Sequence[Measure], parameters: Mapping[str, float]
+) -> None:
+    """Refuse names that the deck does not have, and a temperature that ngspice would not take."""
+    for line in deck.lines:
+        if _BARE_TEMPERATURE.match(line):
+            raise DefinitionError(
+                f"deck: ngspice takes 27 for the temperature in {shortened(line)!r}; put the parameter in "
+                "braces."
+            )
+    _check_draws(deck, axes, parameters)
+    kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
+    if len(kinds) > 1:
+        raise DefinitionError(
+            f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "
+            "deck. Make a deck, and a TOML file, for each."
+        )
+    swept = [each.name for each in axes if each.library is None and each.option is None]
+    known = deck.parameters
+    for key, names in (("axes", swept), ("parameters", parameters)):
+        for name in names:
+            if name.lower() not in known:
+                near = did_you_mean(name.lower(), known)
+                raise DefinitionError(
+                    f"{key}.{name}: the deck has no top-level .param {name}.{near} It has: {listed(known)}."
+                )
+    for each in axes:
+        if (each.library or each.option) and each.name.lower() in known:
+            raise DefinitionError(f"axes.{each.name}: the deck has a .param of that name; choose another.")
+    lowered = [name.lower() for name in (*swept, *parameters)]
+    if both := [name for name in (*swept, *parameters) if lowered.count(name.lower()) > 1]:
+        raise DefinitionError(f"{both[0]} is given twice among axes and parameters.")
+    for measure in measures:
+        if measure.integral is not None or measure.vector is not None:
+            if measure.name.lower() in deck.measures:
+                raise DefinitionError(
+                    f"measures.{measure.name}: the deck has a .meas of that name; choose another."
+                )
+        elif measure.name.lower() not in deck.measures:
+            raise DefinitionError(
+                f"measures.{measure.name}: the deck has no .meas {measure.name}."
+                f"{did_you_mean(measure.name.lower(), deck.measures)}"
+                f" It has: {listed(deck.measures)}."
+            )
+
+
+def _check_draws(deck: Deck, axes: Sequence[Axis], parameters: Mapping[str, float]) -> None:
+    """Refuse random numbers that could not be drawn again."""
+    if noise := noise_line(deck):
+        raise DefinitionError(
+            f"deck: {shortened(noise)!r} draws random numbers that ngspice does not repeat, not even with a "
+            "seed. A Verilog-A model with a seed as parameter can be swept over that."
+        )
+    seeds = [each for each in axes if each.option == "seed"]
+    if len(seeds) > 1:
+        raise DefinitionError(f"axes.{seeds[1].name}: a deck has one seed, and axes.{seeds[0].name} is it.")
+    values = {
+        each.name.lower(): [float(value) for value in each.values] for each in axes if each.library is None
+    }
+    values |= {name.lower(): [value] for name, value in parameters.items()}
+    random = drawing_line(deck, values)
+    if random and not seeds and seed_of(deck) is None:
+        raise DefinitionError(
+            f"deck: {shortened(random)!r} draws random numbers, and nothing seeds those of ngspice, so no "
+            "value could be made again. Write .options seed=1 into the deck, or sweep the seed: [axes.seed] "
+            'with option = "seed" and values = [1, 2, 3].'
+        )

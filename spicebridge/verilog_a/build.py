@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.files import replacing, write_text
+from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, Limit
 from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful, refuse_untold
+from spicebridge.verilog_a.compile_process import compiled
 from spicebridge.verilog_a.frontend import Module, front_end
 from spicebridge.verilog_a.layout import Slot
 from spicebridge.verilog_a.memory import refuse_memory
@@ -35,7 +37,6 @@ GENERATOR = 3
 FLAGS = ("-O2", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fwrapv", "-ffp-contract=off")
 # Otherwise the dynamic linker may take ngspice's own osdi_log for the library's pointer of that name.
 LINKER_FLAGS = ("-Wl,-Bsymbolic",) if sys.platform.startswith("linux") else ()
-COMPILER_TIMEOUT_SECONDS = 300
 KINDS: tuple[ParameterKind, ...] = ("real", "integer", "string")
 
 
@@ -58,8 +59,9 @@ def compile_model(source: Path, *, cache: Path, compiler: str = "builtin") -> Co
     found = _cached(library, record)
     if found is not None:
         return found
-    build = _build_builtin if compiler == "builtin" else _build_openvaf
-    module, terminals, parameters = build(read, library)
+    made = compiled(source.resolve(), read.digest, library=library, compiler=compiler)
+    module, terminals = made["module"], tuple(made["terminals"])
+    parameters = tuple(Parameter(**parameter) for parameter in made["parameters"])
     model = CompiledModel(module, read.digest, library, terminals, parameters)
     written = asdict(model)
     del written["library"]
@@ -92,6 +94,26 @@ def _cached(library: Path, record: Path) -> CompiledModel | None:
 
 
 Built = tuple[str, tuple[str, ...], tuple[Parameter, ...]]
+
+
+def build_library(source: Path, digest: str, library: Path, compiler: str) -> Built:
+    """The name, terminals and parameters of a source's module, compiled into ``library``, with no limits.
+
+    Raises:
+        VerilogAError: as ``compile_model``, or the source is no longer what had ``digest``.
+        SpicebridgeError: the library cannot be written.
+    """
+    read = read_source(source)
+    if read.digest != digest:
+        raise VerilogAError(f"{source.name} changed while it was compiled. Repeat the command.")
+    build = _build_builtin if compiler == "builtin" else _build_openvaf
+    try:
+        return build(read, library)
+    except MemoryError as error:
+        raise VerilogAError(
+            f"{source.name}: compiling it needs more memory than {COMPILE_MEMORY.said}. Simplify the model. "
+            f"{COMPILE_MEMORY.remedy}"
+        ) from error
 
 
 def _analyse(read: Source) -> tuple[Module, Module, list[Slot], tuple[Parameter, ...], list[str]]:
@@ -166,13 +188,27 @@ def _run_cc(name: str, code: Path, library: Path) -> None:
         )
     with replacing(library) as temporary:
         command = [compiler, *FLAGS, *LINKER_FLAGS, "-o", str(temporary), str(code), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILER_TIMEOUT_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
+            if limit := _limit_passed(done.stderr):
+                raise VerilogAError(
+                    f"{name}: the C compiler needs more than {limit.said}. Simplify the model. {limit.remedy}"
+                )
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
             raise VerilogAError(
                 f"cc could not compile the code generated for {name}: {lines[0] if lines else 'no message'}\n"
                 f"  Code kept: {code}. This is a defect of spicebridge; please report the model."
             )
+
+
+def _limit_passed(complaints: str) -> Limit | None:
+    """The limit that a C compiler complains of, in the words of gcc, clang and the linker."""
+    words = complaints.lower()
+    if any(each in words for each in ("file size limit", "file too large", "xfsz")):
+        return COMPILE_OUTPUT
+    if any(each in words for each in ("out of memory", "memory exhausted", "cannot allocate", "bad_alloc")):
+        return COMPILE_MEMORY
+    return None
 
 
 def _build_openvaf(read: Source, library: Path) -> Built:
@@ -189,9 +225,7 @@ def _build_openvaf(read: Source, library: Path) -> Built:
         flat = Path(folder) / read.path.name
         flat.write_text(text, encoding="utf-8")
         command = [binary, str(flat), "-o", str(temporary)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=COMPILER_TIMEOUT_SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
             raise VerilogAError(f"{Path(binary).name} rejected {read.path.name}:\n{done.stderr.strip()}")
     modules = front_end(read.path.name, [read.text()])[0]

@@ -1,0 +1,52 @@
+"""The other side of ``compile_process``: run as a program, compile one source within limits.
+
+Usage: compile_child.py ROOT JSON. ROOT is the folder of this package's parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import resource
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(root: str, asked: dict[str, Any]) -> None:
+    """Print a JSON object: what is known of the module, or ``error``, a message for people."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Its children have them too. The parent looks at the clock; this ends what outlives it.
+    _limit(resource.RLIMIT_CPU, int(asked["seconds"]) + 10)
+    _limit(resource.RLIMIT_FSIZE, asked["output"])
+    _limit(resource.RLIMIT_CORE, 0)
+    if sys.platform == "linux":  # elsewhere the system does not keep to it
+        _limit(resource.RLIMIT_AS, asked["memory"])
+    sys.path.insert(0, root)
+    from spicebridge.errors import SpicebridgeError
+    from spicebridge.verilog_a.build import build_library
+
+    try:
+        module, terminals, parameters = build_library(
+            Path(asked["source"]), asked["digest"], Path(asked["library"]), asked["compiler"]
+        )
+    except SpicebridgeError as error:
+        json.dump({"error": str(error)}, sys.stdout)
+    else:
+        described = [asdict(each) for each in parameters]
+        json.dump({"module": module, "terminals": terminals, "parameters": described}, sys.stdout)
+
+
+def _limit(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))

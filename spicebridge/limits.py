@@ -93,10 +93,8 @@ class Budget:
             raise self.error(f"{where}: {what} more than {self.limit.said}. {self.limit.remedy}")
 
 
-FILE = Limit("SPICEBRIDGE_MAX_FILE_MB", 256, "MB", "one netlist, library or start-up file")
-NETLIST = Limit(
-    "SPICEBRIDGE_MAX_NETLIST_MB", 512, "MB", "all files of one deck, each counted as often as it is included"
-)
+FILE = Limit("SPICEBRIDGE_MAX_FILE_MB", 128, "MB", "one netlist, library or start-up file")
+NETLIST = Limit("SPICEBRIDGE_MAX_NETLIST_MB", 256, "MB", "the files that one deck includes")
 LINES = Limit(
     "SPICEBRIDGE_MAX_NETLIST_LINES", 5_000_000, "lines", "the lines of one deck, includes written in"
 )

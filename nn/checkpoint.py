@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing
+from spicebridge.limits import RECORD
+from spicebridge.reading import read_bytes
 
 CHECKPOINTS = "checkpoints"  # the folder of a run's checkpoints, in its own folder
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -66,7 +69,10 @@ def restore(path: Path, state: Resumable, fingerprint: str) -> None:
     if not path.exists():
         return
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(BytesIO(read_bytes(path, RECORD)), allow_pickle=False) as file:
+            # Compressed, they may be a thousand times smaller.
+            if sum(each.file_size for each in file.zip.infolist()) > RECORD.bytes:
+                raise SpicebridgeError(f"checkpoint {path} holds more than {RECORD.said}. {RECORD.remedy}")
             arrays: Arrays = {name: file[name] for name in file.files}
         rest = json.loads(str(arrays.pop("rest")))
         if rest["fingerprint"] != fingerprint:

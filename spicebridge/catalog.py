@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import RECORD, LimitError
 from spicebridge.project import reference_folder, results_folder
+from spicebridge.reading import read_bytes
 from spicebridge.settings import listed
 from spicebridge.table import LookupTable, TableError, load_table
 
@@ -98,7 +100,7 @@ def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
     if path is None:
         raise SpicebridgeError(f"there is no run {name!r}. {advice}")
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(read_bytes(path, RECORD))
         _ = record["experiment"], record["tables"]  # what every record has
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpicebridgeError(
@@ -123,6 +125,6 @@ def _latest(known: Mapping[str, Path]) -> Path | None:
 def _finished(path: Path) -> str:
     """When a record says that its run ended (ISO 8601, UTC); empty if it does not say."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["circumstances"]["finished"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(read_bytes(path, RECORD))["circumstances"]["finished"])
+    except (OSError, ValueError, KeyError, TypeError, LimitError):
         return ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import resource
+import sys
 from dataclasses import dataclass
 
 from spicebridge.errors import SpicebridgeError
@@ -71,6 +73,19 @@ class Limit:
     def remedy(self) -> str:
         """How to raise it."""
         return f"If it is meant to be so large, raise the limit: export {self.variable}={2 * self.value:.15g}"
+
+
+def restrict(kind: int, most: int) -> None:
+    """Hold this process and its children to so much of a resource, as ``resource`` names its kinds."""
+    _, hard = resource.getrlimit(kind)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
+
+
+def restrict_memory(limit: Limit) -> None:
+    """Hold this process and its children to so much address space each; nothing where the system cannot."""
+    if sys.platform == "linux":
+        restrict(resource.RLIMIT_AS, limit.bytes)
 
 
 @dataclass

@@ -23,6 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
+from spicebridge.limits import TABLE, LimitError
+from spicebridge.reading import read_bytes
 from spicebridge.settings import listed
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
@@ -250,6 +252,8 @@ def load_table(path: Path) -> LookupTable:
         with h5py.File(path, "r") as file:
             file.attrs["table"]
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            if opened.nbytes > TABLE.bytes:  # compressed, it may be a thousand times smaller
+                raise LimitError(f"it holds more than {TABLE.said}. {TABLE.remedy}")
             data = opened.load()
         attributes = dict(data.attrs)
         data.attrs = {}
@@ -261,6 +265,8 @@ def load_table(path: Path) -> LookupTable:
         )
         recorded = str(attributes["digest"])
         digest = table.digest
+    except LimitError as error:
+        raise TableError(f"{path}: {error}") from error
     except Exception as error:  # HDF5 readers raise many kinds on bytes they cannot make sense of
         raise TableError(
             f"{path} is not a readable table ({type(error).__name__}: {error}). "
@@ -280,7 +286,9 @@ def _refuse_damage(path: Path) -> None:
     Older files have no seal, nor has one that was cut short, which HDF5 notices.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, TABLE)
+    except LimitError as error:
+        raise TableError(str(error)) from error
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror}.") from error
     length = len(_seal(b""))

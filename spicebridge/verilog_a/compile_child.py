@@ -21,16 +21,16 @@ def main(root: str, asked: dict[str, Any]) -> None:
     """Print a JSON object: what is known of the module, or ``error``, a message for people."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Its children have them too. The parent looks at the clock; this ends what outlives it.
-    _limit(resource.RLIMIT_CPU, int(asked["seconds"]) + 10)
-    _limit(resource.RLIMIT_FSIZE, asked["output"])
-    _limit(resource.RLIMIT_CORE, 0)
-    if sys.platform == "linux":  # elsewhere the system does not keep to it
-        _limit(resource.RLIMIT_AS, asked["memory"])
     sys.path.insert(0, root)
     from spicebridge.errors import SpicebridgeError
+    from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, COMPILE_TIME, restrict, restrict_memory
     from spicebridge.verilog_a.build import build_library
 
+    # Its children have them too. The parent looks at the clock; this ends what outlives it.
+    restrict(resource.RLIMIT_CPU, int(COMPILE_TIME.value) + 10)
+    restrict(resource.RLIMIT_FSIZE, COMPILE_OUTPUT.bytes)
+    restrict(resource.RLIMIT_CORE, 0)
+    restrict_memory(COMPILE_MEMORY)
     try:
         module, terminals, parameters = build_library(
             Path(asked["source"]), asked["digest"], Path(asked["library"]), asked["compiler"]
@@ -40,12 +40,6 @@ def main(root: str, asked: dict[str, Any]) -> None:
     else:
         described = [asdict(each) for each in parameters]
         json.dump({"module": module, "terminals": terminals, "parameters": described}, sys.stdout)
-
-
-def _limit(kind: int, most: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

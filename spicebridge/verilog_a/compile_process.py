@@ -17,7 +17,7 @@ from typing import Any
 
 import spicebridge
 from spicebridge.files import write_bytes
-from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, COMPILE_TIME
+from spicebridge.limits import COMPILE_MEMORY, COMPILE_TIME
 from spicebridge.verilog_a.model import VerilogAError
 
 _CHILD = Path(__file__).with_name("compile_child.py")
@@ -34,12 +34,7 @@ def compiled(source: Path, digest: str, *, library: Path, compiler: str) -> dict
     """
     with tempfile.TemporaryDirectory(prefix="verilog_a_") as folder:
         made = Path(folder) / library.name
-        limits = {
-            "seconds": COMPILE_TIME.value, "memory": COMPILE_MEMORY.bytes, "output": COMPILE_OUTPUT.bytes,
-        }  # fmt: skip
-        asked = {
-            "source": str(source), "digest": digest, "library": str(made), "compiler": compiler, **limits,
-        }  # fmt: skip
+        asked = {"source": str(source), "digest": digest, "library": str(made), "compiler": compiler}
         root = str(Path(spicebridge.__file__).parent.parent)
         command = [sys.executable, "-I", str(_CHILD), root, json.dumps(asked)]
         said = _answer(source.name, command, folder)

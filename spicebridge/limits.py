@@ -46,7 +46,7 @@ class Limit:
         """
         text = os.environ.get(self.variable)
         if not text:
-            return self.default
+            return float(self.default)
         try:
             value = float(text)
         except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing, write_text
 from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, Limit
 from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful, refuse_untold
@@ -109,6 +111,14 @@ def build_library(source: Path, digest: str, library: Path, compiler: str) -> Bu
     build = _build_builtin if compiler == "builtin" else _build_openvaf
     try:
         return build(read, library)
+    except (OSError, SpicebridgeError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno != errno.EFBIG:
+            raise
+        raise VerilogAError(
+            f"{source.name}: compiling it writes a file of more than {COMPILE_OUTPUT.said}. Simplify the "
+            f"model. {COMPILE_OUTPUT.remedy}"
+        ) from error
     except MemoryError as error:
         raise VerilogAError(
             f"{source.name}: compiling it needs more memory than {COMPILE_MEMORY.said}. Simplify the model. "

@@ -69,7 +69,8 @@ def restore(path: Path, state: Resumable, fingerprint: str) -> None:
     if not path.exists():
         return
     try:
-        with np.load(BytesIO(read_bytes(path, RECORD)), allow_pickle=False) as file:
+        content = BytesIO(read_bytes(path, RECORD))
+        with np.load(content, allow_pickle=False) as file:
             # Compressed, they may be a thousand times smaller.
             if sum(each.file_size for each in file.zip.infolist()) > RECORD.bytes:
                 raise SpicebridgeError(f"checkpoint {path} holds more than {RECORD.said}. {RECORD.remedy}")

@@ -321,7 +321,7 @@ HEAVY = (
     ("limit", "value", "words"),
     [
         ("COMPILE_SECONDS", 0.3, r"takes more than 0\.3 s"),
-        ("COMPILE_MB", 150, "150 MB"),
+        ("COMPILE_MB", 80, "80 MB"),
         ("COMPILE_MB", 40, "40 MB"),
         ("COMPILE_OUTPUT_MB", 0.001, r"0\.001 MB"),
         ("COMPILE_OUTPUT_MB", 0.05, r"0\.05 MB"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import resource
-import sys
 from dataclasses import dataclass
 
 from spicebridge.errors import SpicebridgeError
@@ -82,12 +81,6 @@ def restrict(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def restrict_memory(limit: Limit) -> None:
-    """Hold this process and its children to so much address space each; nothing where the system cannot."""
-    if sys.platform == "linux":
-        restrict(resource.RLIMIT_AS, limit.bytes)
-
-
 @dataclass
 class Budget:
     """What has been used of a limit so far."""
@@ -139,7 +132,7 @@ DECKS = Limit("SPICEBRIDGE_MAX_DECKS", 100, "decks", "the combinations of librar
 MEASURES = Limit("SPICEBRIDGE_MAX_MEASURES", 10_000, "measures", "the measures of a definition")
 DECK_TIME = Limit("SPICEBRIDGE_MAX_DECK_SECONDS", 2_000_000, "s", "the time_limit of a definition")
 SIMULATION_MEMORY = Limit(
-    "SPICEBRIDGE_MAX_SIMULATION_MB", 16_384, "MB", "the address space of each process that simulates"
+    "SPICEBRIDGE_MAX_SIMULATION_MB", 8192, "MB", "the memory in use of each process that simulates"
 )
 
 LIMITS = (

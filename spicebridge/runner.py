@@ -12,7 +12,6 @@ import ctypes
 import gc
 import os
 import pickle
-import re
 import signal
 import sys
 import time
@@ -22,17 +21,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.limits import SIMULATION_MEMORY, restrict_memory
 from spicebridge.project import cache_folder
-from spicebridge.simulator import SimulationError, in_this_process
-from spicebridge.workers import OUT_OF_MEMORY, Answer, Defect, OutdatedError, Ready, Task, needs_memory
+from spicebridge.simulator import in_this_process
+from spicebridge.workers import Answer, Defect, OutdatedError, Ready, Task
 
 # ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
 RUNS_PER_WORKER = 5000
 MEMORY_PER_WORKER = 2**30  # bytes, after a deck was forgotten
 _ANSWER_EVERY = 0.05  # s: small decks' answers travel together
 _WEIGH_EVERY = 1.0  # s
-_NO_MEMORY = re.compile(r"can't allocate \d+ bytes|not enough memory", re.IGNORECASE)
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -72,15 +69,10 @@ def _answer(task: Task) -> tuple[Answer, bool]:
     except OutdatedError as error:
         return Answer(error=error), True
     except SpicebridgeError as error:
-        if isinstance(error, SimulationError) and _NO_MEMORY.search(str(error)):
-            words = f"{error}\n  In short, {needs_memory()}."
-            error = SimulationError(words, deck=error.deck, log=error.log, reason=error.reason)
         try:
             return Answer(error=error), in_this_process().spent
         except SpicebridgeError:  # no ngspice to be had at all
             return Answer(error=error), True
-    except MemoryError:
-        os._exit(OUT_OF_MEMORY)
     except Exception:  # raised again in the parent, which would otherwise see only a lost process
         return Answer(defect=Defect(traceback.format_exc())), True
 
@@ -88,8 +80,6 @@ def _answer(task: Task) -> tuple[Answer, bool]:
 def _send(connection: Connection, answers: list[Answer], *, spent: bool) -> None:
     try:
         packed = pickle.dumps((answers, spent))
-    except MemoryError:
-        os._exit(OUT_OF_MEMORY)
     except Exception:  # a value that cannot travel is a defect of its measure
         packed = pickle.dumps(([Answer(defect=Defect(traceback.format_exc()))], True))
     connection.send_bytes(packed)
@@ -124,7 +114,6 @@ def _leave() -> None:
 
 if __name__ == "__main__":
     _end_with(int(sys.argv[2]))
-    restrict_memory(SIMULATION_MEMORY)
     _leave()
     with contextlib.suppress(EOFError, ConnectionError):
         serve(Connection(int(sys.argv[1])))

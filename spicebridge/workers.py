@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import re
 import socket
 import subprocess
 import sys
@@ -31,9 +30,9 @@ from spicebridge.limits import SIMULATION_MEMORY
 from spicebridge.project import results_folder
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, whole
 
-OUT_OF_MEMORY = 77  # a worker's status when its memory was not enough
 _ATTEMPTS = 2
 _START_LIMIT = 120.0  # s until a process must have begun
+_WEIGH_EVERY = 1.0  # s: how often the memory of workers is looked at
 _FALSE_STARTS = 5  # in a row, after which processes are not to be had
 # A worker holds tasks for about so long ahead, so that it never waits for its parent; small decks only.
 _AHEAD = 0.25  # s
@@ -130,6 +129,7 @@ class Pool:
     def __init__(self, *, workers: int, time_limit: float = 600.0) -> None:
         """A pool of so many workers, which a deck may hold for ``time_limit`` seconds each."""
         self._time_limit = time_limit
+        self._weigh_at = time.monotonic() + _WEIGH_EVERY
         self._workers = [_Worker(time_limit) for _ in range(workers)]
         if workers and (spare := _spares.pop(os.getpid(), None)) is not None:
             self._workers[0].succeed(spare)
@@ -188,13 +188,21 @@ class Pool:
         """What has ended: answers, deaths, and decks past their time."""
         busy = [worker for worker in self._workers if worker.jobs]
         soonest = min(worker.deadline for worker in busy) - time.monotonic()
-        ready = wait([worker.connection for worker in busy], timeout=max(soonest, 0.0))
+        until = min(soonest, self._weigh_at - time.monotonic())
+        ready = wait([worker.connection for worker in busy], timeout=max(until, 0.0))
+        if weighs := time.monotonic() >= self._weigh_at:
+            self._weigh_at = time.monotonic() + _WEIGH_EVERY
         ended: list[tuple[_Job, Answer]] = []
         for worker in busy:
             if worker.connection in ready:
                 ended += worker.take()
             elif time.monotonic() > worker.deadline:
                 ended += worker.lost(f"it ran past {self._time_limit:g} s")
+            elif weighs and worker.resident > SIMULATION_MEMORY.bytes:
+                variable = SIMULATION_MEMORY.variable
+                ended += worker.lost(
+                    f"it needs more memory than {SIMULATION_MEMORY.said}, a limit that {variable} raises"
+                )
         return ended
 
 
@@ -238,8 +246,6 @@ class _Job:
             return replace(answer, error=self.first)
         if isinstance(answer.error, _LostError):
             words = f"ngspice did not finish {self.task.deck.name}: {answer.error}, {self.attempt} times."
-            if re.search(r"status -(?:6|11)$", str(answer.error)):  # SIGABRT, SIGSEGV: a defect, or no memory
-                words += f" If {needs_memory()}."
             return replace(answer, error=SimulationError(words, deck=self.task.deck, log=""))
         return answer
 
@@ -320,6 +326,20 @@ class _Worker:
         return self._since + (self._time_limit if self._ready else _START_LIMIT)
 
     @property
+    def resident(self) -> int:
+        """Its process's memory, bytes; 0 where the system does not tell.
+
+        What ngspice asks for and does not use is no part of it: a long transient's vectors, say.
+        """
+        if self._process is None:
+            return 0
+        try:
+            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def room(self) -> int:
         """How many more jobs to give it now."""
         if self._seconds is None:
@@ -353,7 +373,7 @@ class _Worker:
         except (EOFError, OSError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
-            return self.lost(_end_in_words(self._process.returncode))
+            return self.lost(f"its process ended with status {self._process.returncode}")
         now = time.monotonic()
         if isinstance(said, Ready):
             self.engine, self._ready, self._since = said.engine, True, now
@@ -416,7 +436,7 @@ class _Worker:
             ) from error
 
     def _started(self) -> subprocess.Popen[bytes]:
-        _ = SIMULATION_MEMORY.value  # one that makes no sense is refused here, and not by the process
+        _ = SIMULATION_MEMORY.value  # one that makes no sense is refused before anything runs
         self._environment = _environment()
         ours, childs = socket.socketpair()
         with ours, childs:
@@ -431,19 +451,6 @@ class _Worker:
             )
             self.connection = Connection(ours.detach())
         return process
-
-
-def _end_in_words(status: int | None) -> str:
-    """Why a worker's process ended by itself."""
-    if status == OUT_OF_MEMORY:
-        return needs_memory()
-    return f"its process ended with status {status}"
-
-
-def needs_memory() -> str:
-    """Why a deck was given up that needs more memory than a worker may have."""
-    variable = SIMULATION_MEMORY.variable
-    return f"it needs more memory than {SIMULATION_MEMORY.said}, a limit that {variable} raises"
 
 
 _spares: dict[int, _Worker] = {}  # a worker without a pool, by the process that started it

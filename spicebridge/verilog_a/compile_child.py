@@ -23,14 +23,15 @@ def main(root: str, asked: dict[str, Any]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.path.insert(0, root)
     from spicebridge.errors import SpicebridgeError
-    from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, COMPILE_TIME, restrict, restrict_memory
+    from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, COMPILE_TIME, restrict
     from spicebridge.verilog_a.build import build_library
 
     # Its children have them too. The parent looks at the clock; this ends what outlives it.
     restrict(resource.RLIMIT_CPU, int(COMPILE_TIME.value) + 10)
     restrict(resource.RLIMIT_FSIZE, COMPILE_OUTPUT.bytes)
     restrict(resource.RLIMIT_CORE, 0)
-    restrict_memory(COMPILE_MEMORY)
+    if sys.platform == "linux":  # elsewhere the system does not keep to it
+        restrict(resource.RLIMIT_AS, COMPILE_MEMORY.bytes)
     try:
         module, terminals, parameters = build_library(
             Path(asked["source"]), asked["digest"], Path(asked["library"]), asked["compiler"]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from characterization.netlist_sweep import Axis, Measure
 from characterization.values import DefinitionError
 from spicebridge.deck import Deck
+from spicebridge.levels import LevelError
 from spicebridge.randomness import drawing_line, noise_line, seed_of
 from spicebridge.settings import did_you_mean, listed, shortened
 
@@ -48,6 +49,10 @@ def check_deck(
                 "braces."
             )
     _check_draws(deck, axes, parameters)
+    try:
+        deck.levels  # noqa: B018  # raises
+    except LevelError as error:
+        raise DefinitionError(f"deck: {error}") from error
     kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
     if len(kinds) > 1:
         raise DefinitionError(

@@ -13,9 +13,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
+from spicebridge.levels import Levels, levels_of
+from spicebridge.measured_vectors import saves, saving_line
 from spicebridge.netlist_text import lines_of
 from spicebridge.settings import listed, shortened
 from spicebridge.startup import startup_for
@@ -69,13 +72,49 @@ class Deck:
         content = "\n".join([self.text, *models, *compat])
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def replayable(self) -> str:
-        """The deck as a file that bare ``ngspice -b`` runs on this machine."""
+    @cached_property
+    def levels(self) -> Levels | None:
+        """Its measures at others' results, which ngspice's own lines cannot be; None if there are none.
+
+        A trusted deck with commands of its own has none: it can do without.
+
+        Raises:
+            LevelError: one cannot be carried out.
+        """
+        return None if ".control" in self.text.lower() else levels_of(self.lines, self.parameters)
+
+    @property
+    def netlist(self) -> str:
+        """The text that ngspice loads: without the measures at others' results, with what these need."""
+        if self.levels is None:
+            return self.text
+        loaded = [line for line in self.lines if line not in self.levels.lines]
+        return "\n".join([*loaded, *self.levels.parameters])
+
+    @property
+    def saving_line(self) -> str:
+        """A ``.save`` line of what its measures read and ngspice would not keep; empty where it keeps all."""
+        late = () if self.levels is None else self.levels.lines
+        return saving_line([line for line in self.lines if line not in late], late)
+
+    def replayable(self, values: Mapping[str, float] = MappingProxyType({})) -> str:
+        """The deck as a file that bare ``ngspice -b`` runs on this machine.
+
+        Args:
+            values: results that measures at others' results take to all their digits, by lower-case name.
+        """
         control = [".control", "set num_threads=1", "set no_mem_check"]
         control += [f"pre_osdi {model.library}" for model in self.models]
         compat = [f"{COMPAT}{self.compat}"] if self.compat else []
-        head = [f"* {self.name} {self.digest}", *compat, *control, ".endc"]
-        return "\n".join([*head, self.text, ".end", ""])
+        # Without a .save line the program keeps only what .meas lines name, and of that not all.
+        save = self.saving_line or ("" if saves(self.lines) else ".save all")
+        text = self.text
+        if self.levels is not None:
+            compat += self.levels.parameters
+            control += ["run", *self.levels.commands_with(values), "quit"]
+            text = "\n".join(f"*{line}" if line in self.levels.lines else line for line in self.lines)
+        head = [f"* {self.name} {self.digest}", *compat, *([save] if save else []), *control, ".endc"]
+        return "\n".join([*head, text, ".end", ""])
 
     def replay_command(self, path: Path) -> str:
         """The command by which the bare program runs the deck kept at ``path`` as it was run here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from spicebridge.netlist import read_text
 from spicebridge.netlist_text import lines_of
 from spicebridge.verilog_a import CompiledModel, Parameter
 
+_LATE = re.compile(r"^\*(?=\.meas)", re.IGNORECASE | re.MULTILINE)
+
 
 def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
     """A deck that ``Deck.keep`` wrote on this machine.
@@ -18,7 +21,8 @@ def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
     Raises:
         DeckError: the file or a compiled model is gone, or is not what it was.
     """
-    lines = lines_of(read_text(path, None))
+    # A measure at another's result stands in a kept deck as a comment: commands in the head carry it out.
+    lines = lines_of(_LATE.sub("", read_text(path, None)))
     try:
         end = lines.index(".endc")
         models = tuple(

@@ -25,7 +25,8 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.held_models import misfit
 from spicebridge.lasting_commands import outlasts
-from spicebridge.measured_vectors import measured_vectors, unmeasured
+from spicebridge.levels import PREFIX, exactly, measure_of
+from spicebridge.measured_vectors import unmeasured
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.ngspice_words import UNSOLVED, is_abort, is_complaint, of_measures, told_reason
 from spicebridge.settings import listed, shortened
@@ -283,9 +284,9 @@ class NgspiceSimulator:
             self._command(f"set ngbehavior={deck.compat}")
         try:
             # A trusted deck's .control block runs as the deck is loaded; if it made a plot, that is the run.
-            if self._load(f"{deck.digest}\n{deck.text}\n{measured_vectors(deck)}.end") and not (
-                _controls(deck) and self._made(deck)
-            ):
+            if self._load(
+                "\n".join(filter(None, [deck.digest, deck.netlist, deck.saving_line, ".end"]))
+            ) and not (_controls(deck) and self._made(deck)):
                 self._command("run")
             self._refuse_failure(deck)
             yield self._waveforms(deck)
@@ -382,7 +383,8 @@ class NgspiceSimulator:
                 measures[match[1].lower()] = float(match[2])
             elif match := _FAILED_MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float("nan")
-        measures |= dict.fromkeys(unmeasured(deck, self._log), float("nan"))
+        measures |= self._late_measures(deck)
+        measures |= dict.fromkeys(unmeasured(deck.lines, self._log), float("nan"))
         return Waveforms(
             analysis=re.sub(r"\d+$", "", plot),
             vectors=_LiveVectors(self._session, plot),
@@ -390,6 +392,20 @@ class NgspiceSimulator:
             engine=self._engine,
             log="\n".join(self._log),
         )
+
+    def _late_measures(self, deck: Deck) -> dict[str, float]:
+        """The measures at others' results, carried out after the run."""
+        if deck.levels is None:
+            return {}
+        results = {}
+        for command in deck.levels.commands:
+            name = measure_of(command)
+            answers = (_MEASURE.match(line.strip()) for line in self._command(command))
+            value = next((float(match[2]) for match in answers if match), float("nan"))
+            if name and value == value:
+                self._command(exactly(name, value))  # ngspice itself hands on seven digits
+            results[name] = value
+        return {name: results[name] for name in deck.levels.names}
 
 
 def whole(recorded: Waveforms) -> Waveforms:
@@ -408,7 +424,8 @@ class _LiveVectors(Mapping[str, NDArray[Any]]):
     def _names(self) -> dict[str, str]:
         """ngspice's names by the lower-case ones here: the node 1, which it calls ``V(1)``, is ``1``."""
         names = self._session.vector_names(self._plot)
-        return {_NUMBERED.sub(r"\1", name.lower()): name for name in names}
+        own = {_NUMBERED.sub(r"\1", name.lower()): name for name in names}
+        return {name: vector for name, vector in own.items() if not name.startswith(PREFIX)}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._session.vector(f"{self._plot}.{self._names[name]}")

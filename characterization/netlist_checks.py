@@ -16,6 +16,7 @@ from spicebridge.settings import did_you_mean, listed, shortened
 MOST_POINTS_OF_TABLE = 10_000_000
 MOST_DECKS = 100  # base decks, one for each combination of library sections; all are held in memory
 _MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
+_MEASURING = ("tran", "ac", "dc", "sp")
 _BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
 
 
@@ -54,6 +55,11 @@ def check_deck(
     except LevelError as error:
         raise DefinitionError(f"deck: {error}") from error
     kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
+    if other := [kind for kind in kinds if kind not in _MEASURING]:
+        raise DefinitionError(
+            f"deck: ngspice has no .meas {other[0]}. What an operating point or a noise analysis gives is a "
+            'measure by vector = "onoise_total", "v(out)" or "@m1[gm]", without a .meas line.'
+        )
     if len(kinds) > 1:
         raise DefinitionError(
             f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "

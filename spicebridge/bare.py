@@ -17,7 +17,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -242,7 +242,11 @@ def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
 
 def _analysed(deck: Deck, kept: Path, scratch: Path) -> Path:
     """The file whose run writes a raw file, which ngspice does not do where commands end the run."""
-    return kept if deck.levels is None else keep_for_program(replace(deck, text=deck.netlist), scratch)
+    if not deck.needs_run:
+        return kept
+    path = scratch / kept.name
+    write_text(path, deck.replayable(run=False))
+    return path
 
 
 def _ran_with(deck: Deck, measures: Mapping[str, float], programs: _Programs) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ _NEXT_PARAMETER = re.compile(r"\s*,?\s*(?:$|[A-Za-z_]\w*\s*(?:\([^)]*\)\s*)?=)")
 _MEASURE = re.compile(
     r"^\.?meas(?:ure)?\s+(?:tran|ac|dc|op|sp|noise|tf)\s+([A-Za-z_]\w*)(?:\s|$)", re.IGNORECASE
 )
+_READS_CIRCUIT = re.compile(r"(?<![\w@.])(?:v\w{0,2}|i\w?|par)\s*\(|^\.(?:print|plot|four)", re.IGNORECASE)
 _PRINTING = (".print", ".plot", ".four", ".meas")
 _UNPRINTED = frozenset({".tran", ".ac", ".dc", ".noise", ".sp", ".disto", ".pss"})  # .op and .tf print
 COMPAT = "* run with ngspice -n -b -D ngbehavior="  # a kept deck's line, by which its mode is known
@@ -97,11 +98,26 @@ class Deck:
         late = () if self.levels is None else self.levels.lines
         return saving_line([line for line in self.lines if line not in late], late)
 
-    def replayable(self, values: Mapping[str, float] = MappingProxyType({})) -> str:
+    @property
+    def needs_run(self) -> bool:
+        """Whether the bare program runs its measures by a command only.
+
+        So it does those at others' results; and of a deck that prints nothing and measures devices' inner
+        quantities only, it says that there is nothing to simulate.
+        """
+        if ".control" in self.text.lower():
+            return False  # a trusted deck's own commands do
+        if self.levels is not None:
+            return True
+        printing = [line.lower() for line in self.lines if line.lower().startswith(_PRINTING)]
+        return bool(printing) and not any(_READS_CIRCUIT.search(line) for line in printing)
+
+    def replayable(self, values: Mapping[str, float] = MappingProxyType({}), *, run: bool = True) -> str:
         """The deck as a file that bare ``ngspice -b`` runs on this machine.
 
         Args:
             values: results that measures at others' results take to all their digits, by lower-case name.
+            run: whether a command may run it, if it needs that; the program then writes no raw file.
         """
         control = [".control", "set num_threads=1", "set no_mem_check"]
         control += [f"pre_osdi {model.library}" for model in self.models]
@@ -109,10 +125,13 @@ class Deck:
         # Without a .save line the program keeps only what .meas lines name, and of that not all.
         save = self.saving_line or ("" if saves(self.lines) else ".save all")
         text = self.text
+        late: Sequence[str] = ()
         if self.levels is not None:
             compat += self.levels.parameters
-            control += ["run", *self.levels.commands_with(values), "quit"]
+            late = self.levels.commands_with(values)
             text = "\n".join(f"*{line}" if line in self.levels.lines else line for line in self.lines)
+        if run and self.needs_run:
+            control += ["run", *late, "quit"]
         head = [f"* {self.name} {self.digest}", *compat, *([save] if save else []), *control, ".endc"]
         return "\n".join([*head, text, ".end", ""])
 

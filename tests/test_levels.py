@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from spicebridge.bare import BareEngine
 from spicebridge.batch import BatchError, batched
 from spicebridge.deck import Deck
 from spicebridge.kept_decks import kept_deck
 from spicebridge.levels import LevelError, levels_of
 from spicebridge.netlist import read_netlist
 from spicebridge.permission import outside
-from spicebridge.simulator import in_this_process
+from spicebridge.simulator import Waveforms, in_this_process
+from spicebridge.sweep import Unit
 from spicebridge.table import load_table
 from tests.command_line import done
 
@@ -184,3 +186,22 @@ def test_a_replay_keeps_what_a_measure_in_decibels_reads(tmp_path: Path) -> None
     ran = subprocess.run(["ngspice", "-n", "-b", str(path)], capture_output=True, text=True, cwd=tmp_path)
     peak = next(line.split()[2] for line in ran.stdout.splitlines() if line.startswith("peak"))
     assert float(peak) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_deck_that_measures_devices_only_runs_by_the_bare_program(tmp_path: Path) -> None:
+    """ngspice -b says of such a deck that there is nothing to simulate."""
+    text = "transistor\nvd d 0 1\nvg g 0 pulse(0 1 1n 1n 1n 1u 2u)\nm1 d g 0 0 n w=1u l=1u\n"
+    text += ".model n nmos level=1 vto=0.4 kp=1e-4\n.tran 1n 3u\n.meas tran most max @m1[id]\n"
+    deck = read(text, tmp_path)
+    assert dict(in_this_process().run(deck).measures)["most"] == pytest.approx(0.5e-4 * 0.6**2, rel=1e-6)
+    command = deck.replay_command(deck.keep(tmp_path)).split()
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    most = next(line.split()[2] for line in ran.stdout.splitlines() if line.startswith("most"))
+    assert float(most) == pytest.approx(0.5e-4 * 0.6**2, rel=1e-5)
+    assert BareEngine(tmp_path, 1).run([Unit(deck, whole_measures, {})])[0].values == {
+        "most": pytest.approx(0.5e-4 * 0.6**2, rel=1e-6)
+    }
+
+
+def whole_measures(recorded: Waveforms) -> dict[str, float]:
+    return dict(recorded.measures)

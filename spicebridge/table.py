@@ -23,7 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
+from spicebridge.foreign import LARGEST_FILE, ForeignError, check_hdf5, read_json
 from spicebridge.settings import listed
+from spicebridge.table_shape import check_table
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
 DECLARED = ("units", "long_name", "scale", "flag_meanings", "labels")
@@ -249,6 +251,7 @@ def load_table(path: Path) -> LookupTable:
         # Asked first of HDF5 itself, for xarray's reader warns at length about files that are no table.
         with h5py.File(path, "r") as file:
             file.attrs["table"]
+            check_hdf5(file)
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             data = opened.load()
         attributes = dict(data.attrs)
@@ -256,11 +259,17 @@ def load_table(path: Path) -> LookupTable:
         table = LookupTable(
             data=data,
             name=str(attributes["table"]),
-            lineage=json.loads(attributes["lineage"]),
-            origin=json.loads(attributes["origin"]),
+            lineage=read_json(str(attributes["lineage"]), "its lineage", finite=False),
+            origin=read_json(str(attributes["origin"]), "its origin", finite=False),
         )
+        check_table(data, table.lineage, table.origin)
         recorded = str(attributes["digest"])
         digest = table.digest
+    except ForeignError as error:
+        raise TableError(
+            f"{path} is not a table that is read here: {error}. If it is yours, make it again: spicebridge "
+            f"characterize {path.stem}"
+        ) from error
     except Exception as error:  # HDF5 readers raise many kinds on bytes they cannot make sense of
         raise TableError(
             f"{path} is not a readable table ({type(error).__name__}: {error}). "
@@ -280,6 +289,8 @@ def _refuse_damage(path: Path) -> None:
     Older files have no seal, nor has one that was cut short, which HDF5 notices.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise TableError(f"{path} is larger than {LARGEST_FILE / 2**30:g} GiB, as no table is.")
         content = path.read_bytes()
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror}.") from error

@@ -101,7 +101,7 @@ def keep_for_program(deck: Deck, folder: Path) -> Path:
     elif not any(line.lower().startswith(".save") for line in lines_of(deck.text)):
         text = text.removesuffix(".end\n") + ".save all\n.end\n"
     path = _kept_path(folder, deck.digest)
-    write_text(path, text)
+    deck.write(path, text)
     return path
 
 

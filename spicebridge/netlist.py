@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spicebridge.deck import Deck, DeckError, parse_number
 from spicebridge.foreign_sweeps import foreign_sweep
-from spicebridge.model_types import HARMLESS_TYPES
+from spicebridge.model_types import FILE_TYPES, HARMLESS_TYPES
 from spicebridge.netlist_paths import located, model_beside, modules_in, sources_of_modules
 from spicebridge.netlist_text import Line, logical_lines, unquoted
 from spicebridge.permission import (
@@ -35,6 +35,8 @@ _LIBRARY = re.compile(
 )
 # The other begins a section.
 _SECTION = re.compile(r"""^\.lib[\s"']+([^\s"']+)[\s"']*$""", re.IGNORECASE)
+# The command that loads a model; ngspice takes single quotes around a name, and not double ones.
+_LOADED = re.compile(r"pre_osdi\s+(?:'([^']+)'|([^\s']+))", re.IGNORECASE)
 # A model card: what stands before its type, its name, its type.
 _CARD = re.compile(r"(\.model\s+(\S+)\s+)([^\s(,]+)", re.IGNORECASE)
 
@@ -333,23 +335,27 @@ def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: 
 
 
 def _under_types(lines: list[Line], models: tuple[CompiledModel, ...]) -> list[Line]:
-    """The lines with the cards of modules whose names ngspice has itself under the names it knows them by.
+    """The lines with cards of Verilog-A modules as ngspice takes them.
 
-    A card that no Verilog-A device uses is ngspice's own, if it may be: a deck that loads a module called
-    ``d`` may have junction diodes too.
+    A module that has the name of a device of ngspice's is known to it by another. A card that no Verilog-A
+    device uses stays ngspice's where its type means something there: a deck that loads a module called ``d``
+    may have junction diodes too. After the type stands a blank: ngspice would pass over the first parameter
+    of ``TYPE(r=1 ...)`` in silence.
     """
-    renamed = {model.module.lower(): model.type for model in models if model.type != model.module}
+    types = {model.module.lower(): model.type for model in models}
     texts = [line.text for line in lines]
-    cards = _cards(texts, renamed)
+    cards = _cards(texts, types)
     used = {_device(text, cards)[1] for text in texts} if cards else set()
 
     def under_type(line: Line) -> Line:
         card = _CARD.match(line.text)
-        if card is None or (kind := card[3].lower()) not in renamed:
+        if card is None or (kind := card[3].lower()) not in types:
             return line
-        if kind in HARMLESS_TYPES and card[2].lower() not in used:
+        if kind in HARMLESS_TYPES | FILE_TYPES and card[2].lower() not in used:
             return line
-        return replace(line, text=f"{card[1]}{renamed[kind]}{line.text[card.end() :]}")
+        rest = line.text[card.end() :]
+        written = card[3] if types[kind].lower() == kind else types[kind]
+        return replace(line, text=f"{card[1]}{written}{' ' if rest[:1] == '(' else ''}{rest}")
 
     return [under_type(line) for line in lines] if cards else lines
 
@@ -372,8 +378,8 @@ def _device(line: str, cards: Container[str]) -> tuple[int, str]:
 
 def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
     """The Verilog-A source that a control command loads; None for another command of a trusted deck."""
-    words = line.text.split()
-    if words[0].lower() != "pre_osdi" or len(words) != 2:
+    named = _LOADED.fullmatch(line.text)
+    if named is None:
         if reading.permission.commands:
             return None
         raise DeckError(
@@ -381,13 +387,18 @@ def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
             "load models there (pre_osdi NAME.osdi): write analyses as .tran, .dc, .op and results as .meas "
             "lines." + (f" {TRUST}" if reading.permission.confined else "")
         )
-    source = located(str(Path(words[1]).with_suffix(".va")), (reading.folder, folder), line.where)
+    library = named[1] or named[2]
+    try:
+        name = str(Path(library).with_suffix(".va"))
+    except ValueError as error:
+        raise DeckError(f"{line.where}: {library!r} is no name of a file.") from error
+    source = located(name, (reading.folder, folder), line.where)
     if not source.is_file():
         source = model_beside(source.name, reading.model_folders) or source
     refuse_file(source, reading.permission, line.where)
     if not source.is_file():
         raise DeckError(
-            f"{line.where}: {line.file} loads {words[1]}, but there is no Verilog-A source at {source}."
+            f"{line.where}: {line.file} loads {library}, but there is no Verilog-A source at {source}."
         )
     return source
 

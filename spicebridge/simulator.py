@@ -56,6 +56,7 @@ _SUSPECT = (
     "floating", "not a valid", "non-increasing",
 )  # fmt: skip
 _NUMBERED = re.compile(r"^v\((\d\w*)\)$")
+_PLAIN = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # of a path: what ngspice takes as it stands
 _LOG_TAIL = 12
 
 
@@ -313,8 +314,13 @@ class NgspiceSimulator:
                 f"ngspice {self.version} at {self.library} has a device {name} of its own, and would take it "
                 f"for the Verilog-A module {model.module}. Rename the module."
             )
-        with _in_folder(model.library.parent):  # whose name ngspice would read for a part of the command
-            said = "\n".join(self._command(f"osdi {model.library.name}"))
+        # Of the path what is our own: ngspice would read commands in another folder's name. The build is part
+        # of it, as ngspice passes over a name that it has loaded before, in whatever folder.
+        place = f"{model.library.parent.name}/{model.library.name}"
+        if not _PLAIN.fullmatch(place):
+            raise SpicebridgeError(f"{model.library} does not lie where compiled models do: {place!r}.")
+        with _in_folder(model.library.parent.parent):
+            said = "\n".join(self._command(f"osdi {place}"))
         if "error" in said.lower() or "no such command" in said.lower():
             raise SpicebridgeError(
                 f"ngspice {self.version} at {self.library} did not load {model.library.name}: "

@@ -51,11 +51,11 @@ def deck_of(folder: Path, module: str, *, circuit: str = CIRCUIT, file: str = "m
     return read_deck(folder / "deck.cir", permission=outside([folder]))
 
 
-def by_bare_ngspice(program: str, deck: Path, where: Path) -> str:
+def by_bare_ngspice(program: str, deck: Path, where: Path) -> float:
     """What ``ngspice -b`` prints for the measure ``i`` of a deck, run in another folder."""
     run = subprocess.run([program, "-b", deck], cwd=where, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
-    return next(line.split()[2] for line in run.stdout.splitlines() if line.startswith("i "))
+    return next(float(line.split()[2]) for line in run.stdout.splitlines() if line.startswith("i "))
 
 
 @pytest.fixture
@@ -70,21 +70,21 @@ def nothing_made(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_made")
-@pytest.mark.parametrize("name", ODD_NAMES)
-def test_a_folder_of_any_name_holds_results_decks_and_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ngspice_program: str, name: str
+def test_folders_of_any_name_hold_results_decks_and_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ngspice_program: str
 ) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(folder / name))
+    """All of the names at once, one in another."""
+    folder = tmp_path.joinpath(*ODD_NAMES)
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(folder / "it's $1; results"))
     deck = deck_of(folder, "va_named")
     assert simulate(deck).measures["i"] == CURRENT
     path = deck.keep(folder / "kept")
-    assert name not in path.read_text()
-    assert float(by_bare_ngspice(ngspice_program, path, tmp_path)) == CURRENT
+    assert not any(name in path.read_text() for name in ODD_NAMES[:-4])
+    assert by_bare_ngspice(ngspice_program, path, tmp_path) == CURRENT
     assert kept_deck(path, deck.digest, name="deck") == deck
-    *program, where = shlex.split(deck.replay_command(path))
-    assert (program[0], where) == ("ngspice", str(path))
+    program, *_, where = shlex.split(deck.replay_command(path))
+    assert (program, where) == ("ngspice", str(path))
 
 
 @pytest.mark.usefixtures("nothing_made", "results")
@@ -94,11 +94,11 @@ def test_a_deck_and_a_model_may_have_any_name(tmp_path: Path, ngspice_program: s
     source.write_text(MODULE.format(name="va_named"))
     path.write_text(f"title\n{CIRCUIT.format(type='va_named')}")
     deck = read_netlist(path, permission=outside([tmp_path]), models=[source]).deck
-    assert (deck.name, simulate(deck).measures["i"]) == (name, CURRENT)
+    assert deck.name == name
     kept = deck.keep(tmp_path / "kept")
     assert kept.read_text().startswith("* ")
     assert kept.read_text().splitlines()[1] == ".control"
-    assert float(by_bare_ngspice(ngspice_program, kept, tmp_path)) == CURRENT
+    assert by_bare_ngspice(ngspice_program, kept, tmp_path) == CURRENT
 
 
 @pytest.mark.usefixtures("results")
@@ -144,18 +144,20 @@ TAKEN = ["resistor", "Diode", "BSIM4", "VBIC", "gain", "D_Process", "d_state", "
 
 
 @pytest.mark.usefixtures("results")
-@pytest.mark.parametrize("module", [*TAKEN, "va_mine", "cap", "resistor2"])
-def test_a_module_of_any_name_is_the_device_of_its_deck(
-    tmp_path: Path, ngspice_program: str, module: str
-) -> None:
-    deck = deck_of(tmp_path, module)
-    assert (deck.models[0].type == module) == (module not in TAKEN)
-    assert simulate(deck).measures["i"] == CURRENT
-    assert float(by_bare_ngspice(ngspice_program, deck.keep(tmp_path / "kept"), tmp_path)) == CURRENT
-    assert deck_of(tmp_path, module.swapcase()).models[0].module == module.swapcase()
-    as_written = (tmp_path / "deck.cir").read_text().replace(module.swapcase(), module.upper())
-    (tmp_path / "deck.cir").write_text(as_written)
-    assert simulate(read_deck(tmp_path / "deck.cir")).measures["i"] == CURRENT
+def test_a_module_of_any_name_is_the_device_of_its_deck(tmp_path: Path, ngspice_program: str) -> None:
+    names = [*TAKEN, "va_mine", "cap", "resistor2"]
+    decks = [deck_of(tmp_path, name, circuit=CIRCUIT.replace("{type}", name.upper())) for name in names]
+    assert [deck.models[0].type == name for deck, name in zip(decks, names, strict=True)] == [
+        name not in TAKEN for name in names
+    ]
+    answers = on_workers([Task(deck, i_measured) for deck in decks], workers=1)
+    assert [answers[at].value for at in range(len(decks))] == [CURRENT] * len(decks)
+    for deck in decks:
+        assert by_bare_ngspice(ngspice_program, deck.keep(tmp_path / "kept"), tmp_path) == CURRENT
+
+
+def i_measured(recorded: Waveforms) -> float:
+    return recorded.measures["i"]
 
 
 @pytest.mark.usefixtures("results")

@@ -100,7 +100,7 @@ def keep_for_program(deck: Deck, folder: Path) -> Path:
         before, end, after = text.rpartition("\n.endc")
         text = f"{before}\nquit{end}{after}"
     path = _kept_path(folder, deck.digest)
-    write_text(path, text)
+    deck.write(path, text)
     return path
 
 
@@ -245,7 +245,7 @@ def _analysed(deck: Deck, kept: Path, scratch: Path) -> Path:
     if not deck.needs_run:
         return kept
     path = scratch / kept.name
-    write_text(path, deck.replayable(run=False))
+    deck.write(path, deck.replayable(run=False))
     return path
 
 
@@ -254,7 +254,7 @@ def _ran_with(deck: Deck, measures: Mapping[str, float], programs: _Programs) ->
     known = {name: value for name, value in measures.items() if math.isfinite(value)}
     with tempfile.TemporaryDirectory() as scratch:
         path = _kept_path(Path(scratch), deck.digest)
-        write_text(path, deck.replayable(known))
+        deck.write(path, deck.replayable(known))
         return programs.run(deck, path)
 
 

@@ -158,7 +158,6 @@ def simulate(
 
     Example: spicebridge simulate netlists/mtj_write.cir --set v_write=0.55 --plot write.png
     """
-    from spicebridge.files import write_text
     from spicebridge.netlist import read_deck
     from spicebridge.permission import TRUSTED, outside
     from spicebridge.project import netlists_folder
@@ -178,7 +177,7 @@ def simulate(
     chosen = read.with_parameters(**pairs(settings))
     recorded = run(chosen)
     if export is not None:
-        write_text(export, chosen.replayable())
+        chosen.write(export)
     if plot is not None:
         from spicebridge.plots import waveform_figure
 
@@ -219,13 +218,15 @@ def compile_(model: Path, output: Path | None, compiler: str) -> None:
     Example: spicebridge compile netlists/devices/stt_mtj.va
     """
     from spicebridge.files import write_bytes
-    from spicebridge.project import cache_folder
+    from spicebridge.project import private_cache
     from spicebridge.verilog_a import compile_model
 
-    compiled = compile_model(model, cache=cache_folder() / "models", compiler=compiler)
+    compiled = compile_model(model, cache=private_cache() / "models", compiler=compiler)
     target = output or model.with_suffix(".osdi")
     write_bytes(target, compiled.library.read_bytes())
     echo(f"{compiled.module}({', '.join(compiled.terminals)})   digest {compiled.digest[:12]}")
+    if compiled.type != compiled.module:
+        echo(f"ngspice has a {compiled.module} of its own: .model CARD {compiled.type} names this one.")
     for each in compiled.parameters:
         unit = "" if each.unit in ("", "1") else f" {each.unit}"
         kind = "instance" if each.is_instance else "model"
@@ -262,7 +263,7 @@ def characterize(
     from characterization.run import make_table
     from spicebridge.catalog import table_path
     from spicebridge.cluster import cluster_engine, connect
-    from spicebridge.project import reference_folder, store_file
+    from spicebridge.project import private_cache, reference_folder, store_file
     from spicebridge.settings import parse_setting
     from spicebridge.show import holes_text, table_text
     from spicebridge.simulator import ngspice_version
@@ -273,6 +274,7 @@ def characterize(
     definitions = [load_definition(name, size=size, overrides=overrides, trust=trust) for name in names]
     executor: Executor | None = connect(scheduler) if scheduler else None
     version = cluster_engine(executor) if executor else ngspice_version()
+    private_cache()
     holes = 0
     for definition in definitions:
         for note in getattr(definition, "notes", ()):

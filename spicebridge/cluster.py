@@ -21,7 +21,7 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
 from spicebridge.netlist import make_deck
-from spicebridge.project import cache_folder
+from spicebridge.project import private_cache
 from spicebridge.simulator import SimulationError, whole
 from spicebridge.workers import Answer, Pool, Task
 
@@ -215,10 +215,11 @@ class _Handful:
         models = []
         for model in deck.models:
             place = _place(model.library)
-            if not model.library.is_file():
-                model = replace(model, library=cache_folder().resolve() / "models" / place)
-            if not model.library.is_file():
-                write_bytes(model.library, self.libraries[place])
+            content = self.libraries[place]
+            if not _holds(model.library, content):
+                model = replace(model, library=(private_cache() / "models").resolve() / place)
+            if not _holds(model.library, content):
+                write_bytes(model.library, content)
             models.append(model)
         return replace(deck, models=tuple(models)) if models else deck
 
@@ -264,6 +265,10 @@ def _here_again(error: SpicebridgeError | None, deck: Deck) -> SpicebridgeError 
 def _libraries(tasks: Sequence[Task]) -> dict[str, bytes]:
     paths = {model.library for task in tasks for model in task.deck.models}
     return {_place(path): path.read_bytes() for path in paths}
+
+
+def _holds(library: Path, content: bytes) -> bool:
+    return library.is_file() and library.read_bytes() == content
 
 
 def _place(library: Path) -> str:

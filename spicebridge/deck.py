@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import write_text
+from spicebridge.files import write_bytes, write_text
 from spicebridge.levels import Levels, levels_of
 from spicebridge.measured_vectors import saves, saving_line
 from spicebridge.netlist_text import lines_of
@@ -113,14 +114,14 @@ class Deck:
         return bool(printing) and not any(_READS_CIRCUIT.search(line) for line in printing)
 
     def replayable(self, values: Mapping[str, float] = MappingProxyType({}), *, run: bool = True) -> str:
-        """The deck as a file that bare ``ngspice -b`` runs on this machine.
+        """The deck as a file that bare ``ngspice -b`` runs where its models lie beside it (see ``write``).
 
         Args:
             values: results that measures at others' results take to all their digits, by lower-case name.
             run: whether a command may run it, if it needs that; the program then writes no raw file.
         """
         control = [".control", "set num_threads=1", "set no_mem_check"]
-        control += [f"pre_osdi {model.library}" for model in self.models]
+        control += [f"pre_osdi {_beside(model)}" for model in self.models]
         compat = [f"{COMPAT}{self.compat}"] if self.compat else []
         # Without a .save line the program keeps only what .meas lines name, and of that not all.
         save = self.saving_line or ("" if saves(self.lines) else ".save all")
@@ -132,7 +133,9 @@ class Deck:
             text = "\n".join(f"*{line}" if line in self.levels.lines else line for line in self.lines)
         if run and self.needs_run:
             control += ["run", *late, "quit"]
-        head = [f"* {self.name} {self.digest}", *compat, *([save] if save else []), *control, ".endc"]
+        # The name may be a file's, which may hold a line feed.
+        title = "".join(each if each.isprintable() else "?" for each in self.name)
+        head = [f"* {title} {self.digest}", *compat, *([save] if save else []), *control, ".endc"]
         return "\n".join([*head, text, ".end", ""])
 
     def replay_command(self, path: Path) -> str:
@@ -140,7 +143,7 @@ class Deck:
         options = self.program_options if self.compat or startup_for(path.parent) is not None else ()
         # Without a line that prints, the program simulates nothing; with -r it leaves .meas lines out.
         raw = ["-r", str(path.with_suffix(".raw"))] if self._prints_nothing else []
-        return " ".join(["ngspice", *options, "-b", *raw, str(path)])
+        return shlex.join(["ngspice", *options, "-b", *raw, str(path)])
 
     @property
     def _prints_nothing(self) -> bool:
@@ -157,8 +160,19 @@ class Deck:
     def keep(self, folder: Path) -> Path:
         """Write the replayable deck into ``folder`` and return its path."""
         path = folder / f"{self.digest[:12]}.cir"
-        write_text(path, self.replayable())
+        self.write(path)
         return path
+
+    def write(self, path: Path, text: str | None = None) -> None:
+        """Write the replayable deck, or another ``text`` of it, and its compiled models beside it.
+
+        So ngspice is given names of our own only: in those of a user's folders it would read commands.
+        """
+        for model in self.models:
+            place, library = path.parent / _beside(model), model.library.read_bytes()
+            if not place.is_file() or place.read_bytes() != library:
+                write_bytes(place, library)
+        write_text(path, self.replayable() if text is None else text)
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -277,6 +291,11 @@ def _opened(line: str, wanted: Collection[str], name: str) -> tuple[str, list[st
         return f"{match[1]}={_OPEN}"
 
     return _ASSIGNMENT.sub(written, line), opened
+
+
+def _beside(model: CompiledModel) -> str:
+    """Where a kept deck's model lies, from its folder."""
+    return f"models/{model.build}.osdi"
 
 
 def spice_number(value: float | str) -> str:

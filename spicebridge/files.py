@@ -16,7 +16,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``, renamed onto it when the block ends well.
 
     If the block raises, the temporary file is removed and what stood at ``path`` is untouched.
-    Two processes that write the same path never mix: the later rename wins whole.
+    Two processes that write the same path never mix: the later rename wins whole. What is renamed is on disk
+    before, so that a machine that loses its power leaves one or the other file, and none empty.
 
     Raises:
         SpicebridgeError: the folder cannot be written, or the disk is full.
@@ -33,6 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
+        _flush(temporary)
         temporary.replace(path)
     except OSError as error:
         raise SpicebridgeError(
@@ -40,6 +42,38 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the system put a file's content on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def keep_private(folder: Path) -> None:
+    """Make a folder, or take an existing one of this user's, into which no other user may look or write.
+
+    Raises:
+        SpicebridgeError: it is another user's, or it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise SpicebridgeError(
+            f"cannot make {folder} for this user alone: {error.strerror}. Check the folder's permissions and "
+            "free space."
+        ) from error
+    if status.st_uid not in (os.geteuid(), 0):
+        raise SpicebridgeError(
+            f"the folder {folder} belongs to another user (id {status.st_uid}), who could change what is run "
+            "from there. Choose a folder of your own: export SPICEBRIDGE_RESULTS=FOLDER"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

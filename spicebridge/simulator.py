@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -56,6 +57,7 @@ _SUSPECT = (
     "floating", "not a valid", "non-increasing",
 )  # fmt: skip
 _NUMBERED = re.compile(r"^v\((\d\w*)\)$")
+_PLAIN = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # of a path: what ngspice takes as it stands
 _LOG_TAIL = 12
 
 
@@ -305,12 +307,21 @@ class NgspiceSimulator:
 
     def _load_model(self, model: CompiledModel) -> None:
         """Load a compiled Verilog-A model, once in this process."""
-        name = model.module.lower()
+        name = model.type.lower()
         if name in self._builds:
             return
-        before = len(self._log)
-        self._command(f"osdi {model.library}")
-        said = "\n".join(self._log[before:])
+        if name in self._devices:
+            raise SpicebridgeError(
+                f"ngspice {self.version} at {self.library} has a device {name} of its own, and would take it "
+                f"for the Verilog-A module {model.module}. Rename the module."
+            )
+        # Of the path what is our own: ngspice would read commands in another folder's name. The build is part
+        # of it, as ngspice passes over a name that it has loaded before, in whatever folder.
+        place = f"{model.library.parent.name}/{model.library.name}"
+        if not _PLAIN.fullmatch(place):
+            raise SpicebridgeError(f"{model.library} does not lie where compiled models do: {place!r}.")
+        with _in_folder(model.library.parent.parent):
+            said = "\n".join(self._command(f"osdi {place}"))
         if "error" in said.lower() or "no such command" in said.lower():
             raise SpicebridgeError(
                 f"ngspice {self.version} at {self.library} did not load {model.library.name}: "
@@ -318,6 +329,14 @@ class NgspiceSimulator:
                 "found."
             )
         self._builds[name] = model.build
+
+    @cached_property
+    def _devices(self) -> frozenset[str]:
+        """The lower-case names of ngspice's devices, when this is asked for first."""
+        before = len(self._log)
+        described = self._command("devhelp")
+        del self._log[before:]  # they tell nothing about a deck
+        return frozenset(line.partition(":")[0].strip().lower() for line in described)
 
     def _load(self, netlist: str) -> bool:
         """Hand ngspice a netlist; whether it took it without complaint."""
@@ -406,6 +425,23 @@ class NgspiceSimulator:
                 self._command(exactly(name, value))  # ngspice itself hands on seven digits
             results[name] = value
         return {name: results[name] for name in deck.levels.names}
+
+
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """Be in another folder meanwhile."""
+    try:
+        here = os.open(".", os.O_RDONLY | getattr(os, "O_PATH", 0))
+    except OSError as error:
+        raise SpicebridgeError(
+            f"the folder that this process runs in cannot be left and entered again: {error.strerror}."
+        ) from error
+    try:
+        os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def whole(recorded: Waveforms) -> Waveforms:

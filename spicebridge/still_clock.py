@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import replacing
-from spicebridge.project import cache_folder
+from spicebridge.files import replacing, write_text
+from spicebridge.project import private_cache
 
 _SOURCE = "double omp_get_wtime(void) { return 0.0; }\n"
 _FLAGS = ("-O2", "-fPIC", "-shared", "-x", "c")
@@ -47,12 +47,12 @@ def still_clock() -> Path | None:
     """The clock's library, compiled on first use; None where it cannot be had."""
     compiler = shutil.which("cc")
     key = hashlib.sha256("\0".join([_SOURCE, *_FLAGS]).encode()).hexdigest()[:16]
-    library = cache_folder() / "models" / f"still_clock-{key}" / "clock.so"
-    if library.is_file():
-        return library
-    if sys.platform != "linux" or compiler is None:
-        return None
     with contextlib.suppress(SpicebridgeError, OSError, subprocess.SubprocessError):
+        library = private_cache() / "models" / f"still_clock-{key}" / "clock.so"
+        if _is_whole(library):
+            return library
+        if sys.platform != "linux" or compiler is None:
+            return None
         with replacing(library) as made:
             subprocess.run(
                 [compiler, *_FLAGS, "-o", str(made), "-"],
@@ -61,5 +61,18 @@ def still_clock() -> Path | None:
                 timeout=_COMPILER_SECONDS,
                 check=True,
             )
+        write_text(_seal(library), _sha256(library))
         return library
     return None
+
+
+def _is_whole(library: Path) -> bool:
+    return library.is_file() and _seal(library).is_file() and _seal(library).read_text() == _sha256(library)
+
+
+def _seal(library: Path) -> Path:
+    return library.with_suffix(".sha256")
+
+
+def _sha256(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()

@@ -6,10 +6,9 @@ import copy
 import random
 from typing import Any
 
-PLACES = list[tuple[Any, Any]]
 ODD = (
-    None, True, -1, 0, 1e308, 1e-320, -0.0, 2**63, "", "x", "\x1b[2J", "../../etc/passwd", "/etc/passwd", "nan",
-    "\u202e", [], {}, [[]], {"": None}, [None], "a" * 5000, [0] * 1000,
+    None, True, -1, 0, 1e308, 1e-320, -0.0, 2**63, "", "x", "\x1b[2J", "../../etc/passwd", "/etc/passwd",
+    "nan", "\u202e", [], {}, [[]], {"": None}, [None], "a" * 5000, [0] * 1000,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -82,6 +83,17 @@ def quick_write(
                 timeout=600,
             )
     return results
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are composed but not rendered, which is most of a page's time, for tests of a page's words."""
+    from matplotlib.figure import Figure  # not above: it loads NumPy, which pytest_configure comes before
+
+    def empty(_figure: Figure, file: TextIO, **_options: object) -> None:
+        file.write('<svg viewBox="0 0 1 1"></svg>')
+
+    monkeypatch.setattr(Figure, "savefig", empty)
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from characterization.measured import Integrated, measured
@@ -28,6 +27,9 @@ from spicebridge.randomness import seeded
 from spicebridge.settings import listed
 from spicebridge.sweep import Engine, Outcome, Runs, Unit
 from spicebridge.table import LookupTable
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Index = tuple[int, ...]  # of a point, an entry for each axis
 
@@ -275,6 +277,8 @@ def _integral_of(kept: Mapping[str, Any] | None) -> Integral | None:
 
 
 def _dataset(definition: NetlistDefinition, values: Mapping[str, NDArray[np.float64]]) -> xr.Dataset:
+    import xarray as xr  # half a second, which a sweep that is refused or stopped need not spend
+
     dims = tuple(axis.name for axis in definition.axes)
     return xr.Dataset(
         {each.name: (dims, values[each.name], _attributes(each)) for each in definition.measures},

@@ -7,9 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from characterization import netlist
 from characterization.definition import Definition, DefinitionError, cell_kind
@@ -22,6 +20,9 @@ from spicebridge.project import netlists_folder
 from spicebridge.settings import listed
 from spicebridge.sweep import Ran, Runs
 from spicebridge.table import LookupTable, TableError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Each is a module here of that name, imported when it is asked for: most take a good part of SciPy along.
 PROCEDURES = ("array_read", "array_write", "mtj_write", "pair_read", "pcm_reset", "pcm_set", "synapse_read")

@@ -6,15 +6,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from spicebridge.project import results_folder
 from spicebridge.settings import listed
 from spicebridge.table import LookupTable, TableError, is_labels
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _PREFIXES = (
     (1e-18, "a"),

@@ -14,11 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
@@ -26,6 +24,9 @@ from spicebridge.files import write_bytes
 from spicebridge.foreign import LARGEST_FILE, ForeignError, check_hdf5, read_json
 from spicebridge.settings import listed
 from spicebridge.table_shape import check_table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
 DECLARED = ("units", "long_name", "scale", "flag_meanings", "labels")
@@ -247,6 +248,10 @@ def load_table(path: Path) -> LookupTable:
     if not path.is_file():
         raise TableError(f"there is no table at {path}. Make it with: spicebridge characterize {path.stem}")
     _refuse_damage(path)
+    # Here, as they take half a second, and most commands that refuse or list something read no table.
+    import h5py
+    import xarray as xr
+
     try:
         # Asked first of HDF5 itself, for xarray's reader warns at length about files that are no table.
         with h5py.File(path, "r") as file:

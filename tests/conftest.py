@@ -1,8 +1,12 @@
 """Fixtures that several test files share."""
 
+import fcntl
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -52,6 +56,44 @@ def results(tmp_path: Path, compiled_models: Path, monkeypatch: pytest.MonkeyPat
     (folder / "cache" / "models").symlink_to(compiled_models)
     monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick_write(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config, compiled_models: Path
+) -> Path:
+    """A results folder after ``spicebridge characterize mtj_write``, made once for all processes of the run.
+
+    To be read and copied only.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if _beside_others(pytestconfig):
+        folder = folder.parent
+    results = folder / "quick_write"
+    with (folder / "quick_write.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # those who come meanwhile wait for the first
+        if not (results / "tables" / "mtj_write.h5").exists():
+            (results / "cache").mkdir(parents=True, exist_ok=True)
+            if not (results / "cache" / "models").exists():
+                (results / "cache" / "models").symlink_to(compiled_models)
+            subprocess.run(
+                [Path(sys.executable).with_name("spicebridge"), "characterize", "mtj_write"],
+                env={**os.environ, "SPICEBRIDGE_RESULTS": str(results)},
+                check=True,
+                timeout=600,
+            )
+    return results
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are composed but not rendered, which is most of a page's time, for tests of a page's words."""
+    from matplotlib.figure import Figure  # not above: it loads NumPy, which pytest_configure comes before
+
+    def empty(_figure: Figure, file: TextIO, **_options: object) -> None:
+        file.write('<svg viewBox="0 0 1 1"></svg>')
+
+    monkeypatch.setattr(Figure, "savefig", empty)
 
 
 @pytest.fixture(scope="session")

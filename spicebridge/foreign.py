@@ -14,15 +14,11 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
-import h5py
-
 from spicebridge.errors import SpicebridgeError
 from spicebridge.settings import is_name, shortened
 
 DEEPEST = 40  # lists and mappings in one another; ours are 9 deep
 LARGEST_NUMBER = 2**63  # of whole numbers: beyond it they are no counts, and floats lose them
-LARGEST_FILE = 2**32  # bytes; a full table of ours takes 10 MB
-LARGEST_DATA = 2**33  # bytes of a table's values in memory
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Check = Callable[[Any, str], None]
@@ -179,27 +175,3 @@ def worked_out(what: str, remedy: str) -> Iterator[None]:
     ) as error:  # fmt: skip
         problem = shortened(f"{type(error).__name__}: {error}".replace("\n", " "), 120)
         raise ForeignError(f"{what} does not hold what such a file should ({problem}). {remedy}") from error
-
-
-# HDF5
-
-
-def check_hdf5(file: h5py.File) -> None:
-    """Refuse a file that leads to other files, or whose values would take more memory than there may be.
-
-    Raises:
-        ForeignError: links to other files, values kept in other files, or values that are too many.
-    """
-    total = 0
-    for key in file:
-        link = file.get(key, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise ForeignError(f"its part {shortened(str(key), 40)!r} is a link, and a table has none")
-        part = file[key]
-        if not isinstance(part, h5py.Dataset):
-            raise ForeignError(f"its part {shortened(str(key), 40)!r} is a group, and a table has none")
-        if part.external or part.is_virtual:
-            raise ForeignError(f"the values of {shortened(str(key), 40)!r} lie in another file")
-        total += part.nbytes
-        if total > LARGEST_DATA:
-            raise ForeignError(f"its values would take more than {LARGEST_DATA / 2**30:g} GiB of memory")

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
-from spicebridge.foreign import LARGEST_FILE, ForeignError, check_hdf5, read_json
-from spicebridge.settings import listed
+from spicebridge.foreign import ForeignError, read_json
+from spicebridge.settings import listed, shortened
 from spicebridge.table_shape import check_table
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _DRAWS = frozenset({
 SCALES = ("linear", "log", "log(-log)")
 _SEAL = b"\nsha256 "
 _TINY = 1e-300
+_LARGEST_FILE = 2**32  # bytes; a full table of ours takes 0.3 MB
+_LARGEST_DATA = 2**33  # bytes of a table's values in memory
 
 
 class TableError(SpicebridgeError):
@@ -256,7 +258,7 @@ def load_table(path: Path) -> LookupTable:
         # Asked first of HDF5 itself, for xarray's reader warns at length about files that are no table.
         with h5py.File(path, "r") as file:
             file.attrs["table"]
-            check_hdf5(file)
+            _refuse_links(file)
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             data = opened.load()
         attributes = dict(data.attrs)
@@ -288,14 +290,37 @@ def load_table(path: Path) -> LookupTable:
     return table
 
 
+def _refuse_links(file: Any) -> None:
+    """Refuse a file that leads to other files, or whose values would take more memory than there may be.
+
+    Raises:
+        ForeignError: links to other files, values kept in other files, or values that are too many.
+    """
+    import h5py
+
+    total = 0
+    for key in file:
+        link = file.get(key, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ForeignError(f"its part {shortened(str(key), 40)!r} is a link, and a table has none")
+        part = file[key]
+        if not isinstance(part, h5py.Dataset):
+            raise ForeignError(f"its part {shortened(str(key), 40)!r} is a group, and a table has none")
+        if part.external or part.is_virtual:
+            raise ForeignError(f"the values of {shortened(str(key), 40)!r} lie in another file")
+        total += part.nbytes
+        if total > _LARGEST_DATA:
+            raise ForeignError(f"its values would take more than {_LARGEST_DATA / 2**30:g} GiB of memory")
+
+
 def _refuse_damage(path: Path) -> None:
     """Refuse a file whose bytes are not those written: on some, HDF5 never comes to an end.
 
     Older files have no seal, nor has one that was cut short, which HDF5 notices.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise TableError(f"{path} is larger than {LARGEST_FILE / 2**30:g} GiB, as no table is.")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise TableError(f"{path} is larger than {_LARGEST_FILE / 2**30:g} GiB, as no table is.")
         content = path.read_bytes()
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror}.") from error

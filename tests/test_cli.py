@@ -164,7 +164,9 @@ def keep_record(folder: Path, name: str, **circumstances: str) -> Path:
     """A run record with nothing in it but what a search looks at."""
     path = folder / "runs" / name / "record.json"
     path.parent.mkdir(parents=True)
-    content = {"experiment": name, "tables": [], "circumstances": circumstances}
+    data = {"name": "digits", "checksum": "", "split": "test"}
+    content = {"experiment": name, "tables": [], "settings": {}, "seeds": [1], "data": data}
+    content["circumstances"] = circumstances
     path.write_text(json.dumps(content))
     return path
 

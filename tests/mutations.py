@@ -42,7 +42,7 @@ def _change(value: Any, path: tuple[Any, ...], generator: random.Random) -> None
     elif kind == 1 and isinstance(value, dict):
         value[generator.choice(["", "x", "\x1b[31m", str(key).upper()])] = value.pop(key)
     elif kind == 2:
-        value[key] = _nested(generator.choice([3, 60, 500]), value[key])
+        value[key] = _nested(generator.choice([3, 60, 200]), value[key])
     elif kind == 3 and isinstance(value[key], list):
         value[key] = value[key] * 2 if generator.random() < 0.5 else value[key][:-1]
     elif kind == 4 and isinstance(value[key], int | float):

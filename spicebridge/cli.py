@@ -141,7 +141,9 @@ def list_(as_json: bool) -> None:
 @click.argument("deck", type=click.Path(path_type=Path))
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Override a .param; repeatable.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write the waveforms as PNG, SVG or PDF.")
-@click.option("--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b.")
+@click.option(
+    "--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b, models beside it."
+)
 @click.option("--compat", metavar="MODE", help="As ngspice's ngbehavior: hsa, ltpsa ...; none for none.")
 @click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from spicebridge.cli import main
 from spicebridge.deck import Deck, DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_text
@@ -158,6 +160,19 @@ def test_a_module_of_any_name_is_the_device_of_its_deck(tmp_path: Path, ngspice_
 
 def i_measured(recorded: Waveforms) -> float:
     return recorded.measures["i"]
+
+
+@pytest.mark.usefixtures("results")
+def test_the_commands_name_the_type_and_write_a_deck_with_its_models(
+    tmp_path: Path, ngspice_program: str
+) -> None:
+    deck_of(tmp_path, "resistor")
+    exported = tmp_path / "a;b $1" / "deck.cir"
+    compiled = CliRunner().invoke(main, ["compile", str(tmp_path / "model.va")], catch_exceptions=False)
+    assert ".model CARD va_resistor names this one" in compiled.output
+    words = ["simulate", str(tmp_path / "deck.cir"), "--export", str(exported)]
+    assert CliRunner().invoke(main, words, catch_exceptions=False).exit_code == 0
+    assert by_bare_ngspice(ngspice_program, exported, tmp_path) == CURRENT
 
 
 @pytest.mark.usefixtures("results")

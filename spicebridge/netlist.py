@@ -24,7 +24,7 @@ from spicebridge.permission import (
 )
 from spicebridge.project import private_cache
 from spicebridge.settings import listed, shortened
-from spicebridge.verilog_a import CompiledModel, compile_model
+from spicebridge.verilog_a import CompiledModel
 
 # To ngspice a comment does not begin right after quotes, but nothing there counts either.
 _INCLUDE = re.compile(r"""^\.inc(?:lude)?\s+("[^"]+"|'[^']+'|.*?)(?:(?<=["']);.*)?$""", re.IGNORECASE)
@@ -170,6 +170,8 @@ def _made(reading: _Reading) -> Netlist:
         included = tuple(file for tree in trees for file in tree)
         # What another source includes is no model by itself.
         sources = tuple(each for each in sources if not any(each in tree[1:] for tree in trees))
+    if sources:
+        from spicebridge.verilog_a import compile_model
     models = tuple(compile_model(source, cache=private_cache() / "models") for source in sources)
     _refuse_namesakes(sources, models, reading.name)
     _refuse_mode(reading)

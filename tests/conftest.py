@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +16,13 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave one thread to each of several test processes, before any of them loads NumPy."""
+    """Let the processes that tests start keep compiled Python; beside others, leave each process one thread.
+
+    Hundreds of workers and commands are started, and compiling this project takes each as long as all else.
+    Threads are limited before anything loads NumPy.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if _beside_others(config):
         for name in THREADS:
             os.environ.setdefault(name, "1")
@@ -24,6 +31,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def _beside_others(config: pytest.Config) -> bool:
     """Whether this process is one of pytest-xdist's, which share the tests and the cores."""
     return hasattr(config, "workerinput")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_share(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Commands that run in one of several test processes take one core, as the others have theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        if _beside_others(pytestconfig):
+            patch.setattr("spicebridge.cli.cores", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

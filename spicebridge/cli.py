@@ -241,6 +241,7 @@ def compile_(model: Path, output: Path | None, compiler: str) -> None:
 @click.option("--quick/--full", default=True, show_default=True, help=SIZE_HELP)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask cluster to run on instead of this machine.")
+@click.option("--insecure-scheduler", is_flag=True, help="Let ADDRESS be another machine's without TLS.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
 @click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--reference", is_flag=True, help="Write the tracked reference table.")
@@ -249,6 +250,7 @@ def characterize(
     quick: bool,
     workers: int | None,
     scheduler: str | None,
+    insecure_scheduler: bool,
     settings: tuple[str, ...],
     trust: bool,
     reference: bool,
@@ -274,7 +276,7 @@ def characterize(
     overrides = {key: parse_setting(text) for key, text in pairs(settings).items()}
     size = "quick" if quick else "full"
     definitions = [load_definition(name, size=size, overrides=overrides, trust=trust) for name in names]
-    executor: Executor | None = connect(scheduler) if scheduler else None
+    executor: Executor | None = None if scheduler is None else connect(scheduler, insecure=insecure_scheduler)
     version = cluster_engine(executor) if executor else ngspice_version()
     private_cache()
     holes = 0

@@ -45,8 +45,8 @@ NUMBERS = (
     float("inf"), float("-inf"), 2**31, 2**63, 2**64,
 )  # fmt: skip
 OTHERS: tuple[Any, ...] = (
-    None, True, False, [], {}, [[]], [None], [1], ["a"], [[1, 2], [3]], {"a": 1}, {"": None}, [{}], {"runs": []},
-    {"digest": 1, "name": 2}, _NEST,
+    None, True, False, [], {}, [[]], [None], [1], ["a"], [[1, 2], [3]], {"a": 1}, {"": None}, [{}],
+    {"runs": []}, {"digest": 1, "name": 2}, _NEST,
 )  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def make_record(seed: int, number: int, words: Sequence[str]) -> bytes:
 
 def keep_tables(where: Place) -> None:
     """Put the tables of the records at hand."""
-    for table in (*digits_record.TABLES.values(), *mixed_records.TABLES.values()):
+    for table in (*digits_record.TABLES.values(), *list(mixed_records.TABLES.values())[-1:]):
         table.save(where.results / "tables" / f"{table.name}.h5")
 
 

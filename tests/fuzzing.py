@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 from tests.command_line import ROOT, Outcome, call
 
+BAIT = ("b.cir", "bait", "bait.cir", "bait.h5", "bait.npz", "bait.html")
 FORGED = "forged line"
 LONGEST = 4_000  # characters of a message that should be one sentence
 SECONDS = 60  # for one command
@@ -60,6 +61,7 @@ class Place:
             str(self.bait / "bait"),
             os.path.relpath(self.bait / "bait", self.results / "reports"),
             str(self.bait / "bait.h5"),
+            "../../../b/b",
             "../escaped",
             "../../escaped",
             str(self.root / "escaped"),
@@ -82,11 +84,11 @@ class Place:
 def place(root: Path) -> Iterator[Place]:
     """A place of its own for a run of mutants; the project's reference results are out of its sight."""
     root = root.resolve()
-    results, bait = root / "here" / "results", root / "bait"
+    results, bait = root / "here" / "results", root / "b"
     for folder in (results / "tables", results / "runs", results / "reports", bait):
         folder.mkdir(parents=True)
     (root / "here" / "netlists").symlink_to(ROOT / "netlists")
-    for name in ("bait", "bait.cir", "bait.h5", "bait.npz", "bait.html"):
+    for name in BAIT:
         (bait / name).write_text("* bait\n.end\n")
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
@@ -209,7 +211,7 @@ def try_commands(
 
 def _restore_bait(where: Place) -> None:
     for path in where.bait.iterdir():
-        if path.name not in ("bait", "bait.cir", "bait.h5", "bait.npz", "bait.html"):
+        if path.name not in BAIT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     where.watch()
 

@@ -1,4 +1,4 @@
-"""Run records from a stranger: whatever they hold, a command ends well or in a sentence, and stays in its folder."""
+"""Run records from a stranger: a command ends well or in a sentence, and stays in its folder."""
 
 from __future__ import annotations
 

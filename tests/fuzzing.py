@@ -28,6 +28,7 @@ LONGEST = 4_000  # characters of a message that should be one sentence
 SECONDS = 60  # for one command
 MEMORY = 8 << 30  # bytes of address space; more would be a mutant's doing
 _OPENED = 0x20 | 0x2 | 0x100 | 0x200 | 0x40 | 0x80  # inotify: opened, modified, created, deleted, moved
+_TELLING = ("--json", "--replay", "--plot", "digits_ternary_mtj", "mnist_pcm_mixed")
 _FOLDER = 0x40000000
 
 
@@ -217,7 +218,7 @@ def _restore_bait(where: Place) -> None:
 
 
 def _kind(command: Sequence[object]) -> str:
-    return " ".join([str(command[0]), *(str(each) for each in command if str(each).startswith("--"))])
+    return " ".join([str(command[0]), *(str(each) for each in command if each in _TELLING)])
 
 
 def _short(word: str) -> str:

@@ -123,8 +123,11 @@ def _arrays_in(path: Path, most: int) -> Arrays:
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > most:
             raise ForeignError("it holds more than such a network's state")
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # NumPy reads a header as Python's text, which fails in many ways
+        raise ForeignError(f"its arrays cannot be read: {type(error).__name__}") from error
 
 
 def _check_like(kept: Any, counted: Any, where: str) -> None:

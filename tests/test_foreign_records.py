@@ -5,21 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nn.studies import accounted
-from spicebridge.errors import SpicebridgeError
-from spicebridge.foreign import worked_out
-from spicebridge.lineage import chain, chain_text
-from spicebridge.project import netlists_folder, reference_folder
+from spicebridge.project import reference_folder
 from spicebridge.record_shape import read_record
-from spicebridge.report import html_report, summary, text_report
 from tests.command_line import done, refused
-from tests.mutations import mutated
 
 RUNS = sorted(path.parent.name for path in (reference_folder() / "runs").glob("*/record.json"))
 BEFORE = sorted((Path(__file__).parent / "before").glob("*.json.gz"))
@@ -108,46 +101,3 @@ def test_no_command_of_a_terminal_is_passed_on(results: Path) -> None:
         assert "\x1b" not in said
         assert "\u202e" not in said
         assert "\\x1b" in said
-
-
-def held(record: Any, name: str, *, folder: Path, page: bool) -> str:
-    """What comes of a record: ``shown``, or ``refused``."""
-    path = folder / "record.json"
-    path.write_text(json.dumps(record), encoding="utf-8")
-    try:
-        read = read_record(path)
-        with worked_out(f"the record of {name}", "Train it again."):
-            told = accounted(read)
-            json.dumps(summary(told))
-            text_report(told)
-            links = chain(told, {}, netlists_folder())
-            chain_text(links)
-            if page:
-                html_report(told, tables={}, chain=links, write=None)
-    except SpicebridgeError as error:
-        sentence = str(error)
-    else:
-        return "shown"
-    assert len(sentence) < 1000, sentence
-    return "refused"
-
-
-@pytest.mark.parametrize("run", ["digits_ternary_mtj", "wine_passive_array", "mnist_pcm_mixed"])
-def test_a_changed_record_gives_a_report_or_a_sentence(run: str, tmp_path: Path) -> None:
-    counts(run, 25, seed=1, folder=tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("run", ["digits_ternary_mtj", "wine_passive_array", "mnist_pcm_mixed"])
-def test_many_changed_records_give_a_report_or_a_sentence(run: str, tmp_path: Path) -> None:
-    shown = counts(run, 3400, seed=2, folder=tmp_path)
-    assert 0.2 < shown / 3400 < 0.98
-
-
-def counts(run: str, many: int, *, seed: int, folder: Path) -> int:
-    """How many of so many changed records were shown; a page is drawn of every hundredth."""
-    generator, record = random.Random(seed), kept(run)
-    outcomes = [
-        held(mutated(record, generator), run, folder=folder, page=number % 100 == 7) for number in range(many)
-    ]
-    return outcomes.count("shown")

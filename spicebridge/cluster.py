@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 from platform import node
+from typing import Any
 
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
@@ -72,6 +73,8 @@ def connect(address: str, *, insecure: bool = False) -> Executor:
             "(ssh -L 8786:localhost:8786 HOST) and tcp://localhost:8786; see docs/security.md. In a network "
             "that you trust whole, add --insecure-scheduler."
         )
+    if address.lower().startswith("tls://"):
+        _refuse_missing_certificates(address)
     # What goes wrong comes back with the decks; Dask's own log of it is long.
     for name in ("distributed", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -95,6 +98,20 @@ def connect(address: str, *, insecure: bool = False) -> Executor:
             "--nthreads 1'."
         )
     return client.get_executor(pure=False)  # type: ignore[no-untyped-call]  # Dask's
+
+
+def _refuse_missing_certificates(address: str) -> None:
+    """Refuse TLS for which Dask's settings name no certificates."""
+    from distributed.security import Security
+
+    security: Any = Security  # Dask's, untyped
+    settings = security().get_tls_config_for_role("client")
+    missing = [name for name in ("ca_file", "cert", "key") if not settings[name]]
+    if missing:
+        raise ClusterError(
+            f"{address!r} needs certificates, and Dask's settings name no {', '.join(missing)}. Set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, __CLIENT__CERT and __CLIENT__KEY as docs/security.md says."
+        )
 
 
 def _is_this_machine(address: str) -> bool:

@@ -331,6 +331,11 @@ def test_another_machine_is_not_reached_without_tls(address: str, monkeypatch: p
         connect(address, insecure=True)  # it tries to
 
 
+def test_tls_without_certificates_is_refused_by_what_is_missing() -> None:
+    with pytest.raises(ClusterError, match=r"names? no ca_file, cert, key\. Set DASK_DISTRIBUTED__COMM__TLS"):
+        connect("tls://node7:8786")
+
+
 def test_a_server_that_is_no_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ANSWERS_WITHIN", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as server:

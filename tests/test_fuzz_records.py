@@ -22,7 +22,7 @@ def test_mutated_records_never_give_a_traceback(tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.parametrize(
-    "name", ["../../escaped", "../runs/other/page", "a/b", "..", "\x1b[2Jcleared", "two\nlines"]
+    "name", ["../../escaped", "../runs/other/page", "a/b", "..", "\x1b[2Jcleared", "two\nforged line"]
 )
 def test_a_records_own_name_is_no_path_and_no_escape_sequence(
     tmp_path_factory: pytest.TempPathFactory, name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 import warnings
 import zipfile
@@ -20,7 +21,7 @@ from nn.studies import load_study, run_study
 from spicebridge.table import LookupTable
 from tests import synthetic_pcm, synthetic_tables
 from tests.fuzz_records import HOSTILE, main, mutated_json
-from tests.fuzzing import Place, Tally, chance_of, try_commands
+from tests.fuzzing import Place, Tally, chance_of, numbers, try_commands
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 EPOCHS = 2
@@ -223,11 +224,11 @@ def parses(content: bytes) -> bool:
     return True
 
 
-def fuzz(where: Place, *, seed: int, count: int, first: int = 0) -> Tally:
-    """Mutants ``first`` to ``first + count`` of a seed, each gone on from by the training that kept it."""
+def fuzz(where: Place, *, seed: int, count: int, first: int = 0, seconds: float = math.inf) -> Tally:
+    """Mutants ``first`` to ``first + count`` of a seed, as far as ``seconds`` go, taken up by training."""
     tally = Tally()
     bases = keep_bases(where)
-    for number in range(first, first + count):
+    for number in numbers(first, count, seconds):
         chance = chance_of(seed, number)
         experiment = EXPERIMENTS[number % 4 == 3]  # pairs take longer
         content = make_checkpoint(chance.choice(bases[experiment]), chance, where.words())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import digits_record, mixed_records, test_before
-from tests.fuzzing import FORGED, Place, Tally, chance_of, place, try_commands
+from tests.fuzzing import FORGED, Place, Tally, chance_of, numbers, place, try_commands
 
 PAGES = 20  # one in so many mutants gets its page, which takes a second or two
 _NEST = "\ue000nest here\ue000"
@@ -203,19 +204,21 @@ def keep_tables(where: Place) -> None:
         table.save(where.results / "tables" / f"{table.name}.h5")
 
 
-def fuzz(where: Place, *, seed: int, count: int, first: int = 0, pages: int = PAGES) -> Tally:
-    """Mutants ``first`` to ``first + count`` of a seed, each through the commands that read a record.
+def fuzz(
+    where: Place, *, seed: int, count: int, first: int = 0, seconds: float = math.inf, pages: int = PAGES
+) -> Tally:
+    """Mutants ``first`` to ``first + count`` of a seed, as far as ``seconds`` go, through the commands.
 
     Args:
         where: they are put there.
-        seed, first, count: which mutants.
+        seed, first, count, seconds: which mutants.
         pages: one in so many has its page made.
     """
     tally = Tally()
     keep_tables(where)
     path = where.results / "runs" / "stranger" / "record.json"
     path.parent.mkdir(exist_ok=True)
-    for number in range(first, first + count):
+    for number in numbers(first, count, seconds):
         content = make_record(seed, number, where.words())
         path.write_bytes(content)
         tally.made += 1
@@ -240,14 +243,15 @@ def may_write(name: str) -> bool:
 
 
 def main(run: Callable[..., Tally] = fuzz) -> None:
-    """Mutants by the thousand; ``--keep`` writes those that are asked for instead of trying them."""
+    """Mutants by the thousand, and what went wrong with which."""
     options = argparse.ArgumentParser()
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--count", type=int, default=10_000)
     options.add_argument("--first", type=int, default=0)
+    options.add_argument("--seconds", type=float, default=math.inf)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as where:
-        tally = run(where, seed=given.seed, count=given.count, first=given.first)
+        tally = run(where, seed=given.seed, count=given.count, first=given.first, seconds=given.seconds)
     sys.stdout.write(f"seed {given.seed}, from {given.first}\n{tally.text()}\n")
 
 

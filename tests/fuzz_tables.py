@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import random
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.table import LookupTable, load_table
 from tests import command_line, synthetic_array, synthetic_pcm, synthetic_tables, test_before
 from tests.fuzz_records import HOSTILE, NUMBERS, main, mutated_json
-from tests.fuzzing import Place, Tally, chance_of, try_commands
+from tests.fuzzing import Place, Tally, chance_of, numbers, try_commands
 
 REPLAYS = 25  # one in so many mutants is simulated again
 ATTRIBUTES = (
@@ -347,19 +348,21 @@ def _group(file: h5py.File, chance: random.Random, words: Sequence[str]) -> None
             file[f"t{number}"] = np.dtype([(f"f{each}", "i4") for each in range(number + 1)])
 
 
-def fuzz(where: Place, *, seed: int, count: int, first: int = 0, replays: int = REPLAYS) -> Tally:
-    """Mutants ``first`` to ``first + count`` of a seed, each through the commands that read a table.
+def fuzz(
+    where: Place, *, seed: int, count: int, first: int = 0, seconds: float = math.inf, replays: int = REPLAYS
+) -> Tally:
+    """Mutants ``first`` to ``first + count`` of a seed, as far as ``seconds`` go, through the commands.
 
     Args:
         where: they are put there.
-        seed, first, count: which mutants.
+        seed, first, count, seconds: which mutants.
         replays: one in so many is simulated again from its lineage.
     """
     tally = Tally()
     path = where.results / "tables" / "stranger.h5"
     for table in synthetic_tables.tables().values():
         table.save(where.results / "tables" / f"{table.name}.h5")
-    for number in range(first, first + count):
+    for number in numbers(first, count, seconds):
         simulated = number % replays == 6 % replays
         tally.parsed += make_table(path, seed, number, where.words(), small=simulated)
         tally.made += 1

@@ -99,6 +99,8 @@ def place(root: Path) -> Iterator[Place]:
             _watching(bait) as watch,
             patch.dict(os.environ, {"SPICEBRIDGE_RESULTS": str(results)}),
             patch("spicebridge.project._ROOT", root / "here"),
+            # A terminal gets the escape sequences that click takes out of what goes elsewhere.
+            patch("click.utils.should_strip_ansi", lambda *_, **__: False),
         ):
             yield Place(root, results, bait, watch)
     finally:
@@ -165,6 +167,15 @@ class Tally:
 def chance_of(seed: int, number: int) -> random.Random:
     """The generator of one mutant, whichever others are made."""
     return random.Random(f"{seed}/{number}")
+
+
+def numbers(first: int, count: int, seconds: float) -> Iterator[int]:
+    """The mutants' numbers, as many as there is time for."""
+    until = time.monotonic() + seconds
+    for number in range(first, first + count):
+        if time.monotonic() > until:
+            return
+        yield number
 
 
 def try_commands(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests import fuzz_records
-from tests.fuzzing import place
+from tests import digits_record, fuzz_records
+from tests.fuzzing import Tally, place, try_commands
 
 SEED = 13
 
@@ -17,3 +19,20 @@ def test_mutated_records_never_give_a_traceback(tmp_path_factory: pytest.TempPat
     assert tally.parsed > tally.made / 2, tally.text()
     assert not tally.faults, tally.text()
     assert tally.accepted > tally.commands / 20, f"hardly a record gets past the first check: {tally.text()}"
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escaped", "../runs/other/page", "a/b", "..", "\x1b[2Jcleared", "two\nforged line"]
+)
+def test_a_records_own_name_is_no_path_and_no_escape_sequence(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    tally = Tally()
+    with place(tmp_path_factory.mktemp("named")) as where:
+        path = where.results / "runs" / "stranger" / "record.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(digits_record.make_record() | {"experiment": name}))
+        try_commands(
+            tally, 0, where, [["report", "stranger"], ["trace", "latest"]], may_write=fuzz_records.may_write
+        )
+    assert not tally.faults, tally.text()

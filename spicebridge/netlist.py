@@ -10,7 +10,6 @@ from pathlib import Path
 
 from spicebridge.deck import Deck, DeckError, parse_number
 from spicebridge.foreign_sweeps import foreign_sweep
-from spicebridge.limits import INCLUDES, NETLIST, read_plain
 from spicebridge.model_types import FILE_TYPES, HARMLESS_TYPES
 from spicebridge.netlist_paths import located, model_beside, modules_in, sources_of_modules
 from spicebridge.netlist_text import Line, logical_lines, unquoted
@@ -40,8 +39,6 @@ _SECTION = re.compile(r"""^\.lib[\s"']+([^\s"']+)[\s"']*$""", re.IGNORECASE)
 _LOADED = re.compile(r"pre_osdi\s+(?:'([^']+)'|([^\s']+))", re.IGNORECASE)
 # A model card: what stands before its type, its name, its type.
 _CARD = re.compile(r"(\.model\s+(\S+)\s+)([^\s(,]+)", re.IGNORECASE)
-
-_DEEPEST = 100  # includes within one another
 
 
 @dataclass(frozen=True)
@@ -146,8 +143,7 @@ class _Reading:
         model_folders: folders in which the sources of modules are looked for.
         lines: canonical lines.
         sources: Verilog-A sources.
-        files: netlist files, links resolved, one as often as it is included.
-        characters: of what was included.
+        files: netlist files, links resolved.
     """
 
     name: str
@@ -160,21 +156,6 @@ class _Reading:
     lines: list[Line] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
-    characters: int = 0
-
-    def count(self, text: str, line: Line) -> None:
-        """Count what is included, of one file as often as it is.
-
-        Raises:
-            DeckError: it is more than a netlist may include.
-        """
-        self.characters += len(text)
-        for amount, limit in ((self.characters / 1e6, NETLIST), (len(self.files), INCLUDES)):
-            if amount > limit.value:
-                raise DeckError(
-                    f"{line.where}: {self.name} includes more than {limit.value:,} {limit.unit}. "
-                    f"{limit.remedy}"
-                )
 
 
 def _made(reading: _Reading) -> Netlist:
@@ -283,11 +264,9 @@ def _include(
         section = reading.sections.get((resolved, section), section)
     if (resolved, section) in within:
         raise DeckError(f"{path} includes itself, by way of {line.file}.")
-    if len(within) >= _DEEPEST:
-        raise DeckError(f"{line.where}: files include one another more than {_DEEPEST} deep.")
-    text = read_text(path, line.file)
-    reading.count(text, line)
-    included: Sequence[Line] = logical_lines(text, path.name, dollars="ps" not in reading.compat)
+    included: Sequence[Line] = logical_lines(
+        read_text(path, line.file), path.name, dollars="ps" not in reading.compat
+    )
     reading.files.append(resolved)
     if section:
         included = _library_section(included, section, path)
@@ -442,7 +421,9 @@ def read_text(path: Path, includer: str | None) -> str:
         DeckError: it cannot be read, or is not text.
     """
     try:
-        content = read_plain(path)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DeckError(f"cannot read netlist {path}: it is no file.")  # a pipe would be waited for
+        content = path.read_bytes()
         if b"\0" in content:
             raise ValueError
     except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError too

@@ -13,7 +13,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.limits import read_plain
 from spicebridge.permission import Permission, permitted_sources, real_path
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
@@ -101,7 +100,7 @@ def sources_of_modules(
 def modules_in(path: Path) -> set[str]:
     """The modules of a source in lower case; its own name where they stand in what it includes."""
     try:
-        text = read_plain(path).decode("utf-8", errors="replace")
+        text = path.read_bytes().decode("utf-8", errors="replace")
     except OSError:
         return set()
     return {name.lower() for name in _MODULE.findall(text)} or {path.stem.lower()}

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.limits import read_plain
 from spicebridge.model_types import HARMLESS_TYPES
 from spicebridge.netlist_text import Line
 from spicebridge.settings import shortened
@@ -183,7 +182,7 @@ def permitted_sources(source: Path, permission: Permission) -> tuple[Path, ...]:
 def _included(path: Path, root: Path, permission: Permission) -> list[Path]:
     """The files that a Verilog-A file includes, looked for as the compiler does."""
     try:
-        text = read_plain(path).decode("utf-8", errors="replace")
+        text = path.read_bytes().decode("utf-8", errors="replace")
     except OSError:
         return []  # the compiler tells
     tokens = tokenize(text, path.name)

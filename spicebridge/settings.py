@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.limits import read_plain
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 NAME_WORDS = "must be letters, digits, _ and - (files are called by it)"
@@ -54,7 +53,7 @@ def read_toml(path: Path, *, what: str, error: type[SpicebridgeError] = Spicebri
         SpicebridgeError: of that kind: it is missing, no text, or no TOML.
     """
     try:
-        return tomllib.loads(read_plain(path).decode("utf-8-sig"))  # some editors begin a file with a mark
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except OSError as problem:
         raise error(f"cannot read {what} {path}: {problem.strerror}.") from problem
     # Beside TOML's own errors: numbers of thousands of digits, brackets nested a thousand deep.

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.limits import read_plain
 
 _NAMES = (".spiceinit", "spice.rc")
 _MODES = re.compile(r"(?:spe|ps|lt|hs|ki|eg|s3|xs|a)+")
@@ -94,7 +93,7 @@ def _read(path: Path) -> Startup:
     source_path: list[str] = []
     options: list[tuple[str, str]] = []
     others: list[str] = []
-    for raw in read_plain(path).decode("utf-8", errors="replace").splitlines():
+    for raw in path.read_text(encoding="utf-8", errors="replace").splitlines():
         line = raw.strip()
         if not line or line[0] in "*#;":
             continue

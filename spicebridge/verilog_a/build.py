@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.files import replacing, write_text
-from spicebridge.limits import COMPILE_MEMORY, COMPILE_SECONDS
 from spicebridge.model_types import type_of_module
 from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful, refuse_untold
 from spicebridge.verilog_a.frontend import Module, front_end
@@ -41,9 +37,8 @@ GENERATOR = 4
 FLAGS = ("-O2", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fwrapv", "-ffp-contract=off")
 # Otherwise the dynamic linker may take ngspice's own osdi_log for the library's pointer of that name.
 LINKER_FLAGS = ("-Wl,-Bsymbolic",) if sys.platform.startswith("linux") else ()
-CHILD = "spicebridge.verilog_a.build_child"
+COMPILER_TIMEOUT_SECONDS = 300
 KINDS: tuple[ParameterKind, ...] = ("real", "integer", "string")
-_OUT_OF_BOUNDS = ("out of memory", "virtual memory exhausted", "cannot allocate", "Killed", "File size limit")
 LIBRARY, RECORD = "model.osdi", "model.json"  # a model's two files in its folder of the cache
 
 
@@ -65,7 +60,8 @@ def compile_model(source: Path, *, cache: Path, compiler: str = "builtin") -> Co
         return cached_model(library)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a cache entry is never a reason to fail
-    module, terminals, parameters = _built_in_child(source, library, compiler)
+    build = _build_builtin if compiler == "builtin" else _build_openvaf
+    module, terminals, parameters = build(read, library)
     model = CompiledModel(module, read.digest, library, terminals, parameters)
     written = asdict(model) | {"library": _sha256(library)}
     write_text(library.with_name(RECORD), json.dumps(written, indent=1) + "\n")
@@ -101,57 +97,6 @@ def _sha256(library: Path) -> str:
 
 
 Built = tuple[str, tuple[str, ...], tuple[Parameter, ...]]
-
-
-def _built_in_child(source: Path, library: Path, compiler: str) -> Built:
-    """Build a library in a process of its own, which ends at its bounds and takes what it started along.
-
-    Raises:
-        VerilogAError: the source is not accepted, or its compilation passed a bound.
-    """
-    command = [sys.executable, "-m", CHILD, str(source), str(library), compiler]
-    seconds, name = COMPILE_SECONDS.value, source.name
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        answer, complaints = child.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise VerilogAError(
-            f"{name}: its compilation did not end within {seconds} s. Simplify the model. "
-            f"{COMPILE_SECONDS.remedy}"
-        ) from None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)  # the C compiler too
-        child.wait()
-    if child.returncode != 0:
-        last = (complaints.strip().splitlines() or ["no message"])[-1]
-        raise VerilogAError(
-            f"{name}: its compilation ended with status {child.returncode} ({last[:200]}), perhaps at its "
-            f"bound of {COMPILE_MEMORY.value} MB of memory. Simplify the model. {COMPILE_MEMORY.remedy}"
-        )
-    data = json.loads(answer)
-    if "refusal" in data:
-        raise VerilogAError(data["refusal"])
-    parameters = tuple(Parameter(**parameter) for parameter in data["parameters"])
-    return data["module"], tuple(data["terminals"]), parameters
-
-
-def build(source: Path, library: Path, compiler: str) -> Built:
-    """Build the library of a source, in this process; see ``compile_model``.
-
-    Raises:
-        VerilogAError: the source is not accepted, or a compiler is missing or fails.
-    """
-    read = read_source(source)
-    return (_build_builtin if compiler == "builtin" else _build_openvaf)(read, library)
 
 
 def _analyse(read: Source) -> tuple[Module, Module, list[Slot], tuple[Parameter, ...], list[str]]:
@@ -226,14 +171,9 @@ def _run_cc(name: str, code: Path, library: Path) -> None:
         )
     with replacing(library) as temporary:
         command = [compiler, *FLAGS, *LINKER_FLAGS, "-o", str(temporary), str(code), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILER_TIMEOUT_SECONDS)
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            if done.returncode < 0 or any(words in done.stderr for words in _OUT_OF_BOUNDS):
-                raise VerilogAError(
-                    f"{name}: the C compiler passed its bound of {COMPILE_MEMORY.value} MB "
-                    f"({lines[0] if lines else 'killed'}). Simplify the model. {COMPILE_MEMORY.remedy}"
-                )
             raise VerilogAError(
                 f"cc could not compile the code generated for {name}: {lines[0] if lines else 'no message'}\n"
                 f"  Code kept: {code}. This is a defect of spicebridge; please report the model."
@@ -263,7 +203,9 @@ def _build_openvaf(read: Source, library: Path) -> Built:
         flat = Path(folder) / read.path.name
         flat.write_text(text, encoding="utf-8")
         command = [binary, str(flat), "-o", str(temporary)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=COMPILER_TIMEOUT_SECONDS
+        )
         if done.returncode != 0:
             raise VerilogAError(f"{Path(binary).name} rejected {read.path.name}:\n{done.stderr.strip()}")
     modules = front_end(read.path.name, [read.text()])[0]

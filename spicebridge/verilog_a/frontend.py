@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from spicebridge.limits import COMPILE_MEMORY, COMPILE_SECONDS
 from spicebridge.verilog_a.model import VerilogAError
 
+MEMORY_MEGABYTES = 4096
+TIMEOUT_SECONDS = 300
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 Module = dict[str, Any]
@@ -33,20 +34,15 @@ def front_end(name: str, texts: list[tuple[str, list[str]]]) -> list[list[Module
             path.write_text(text, encoding="utf-8")
             paths.append(str(path))
         program = str(Path(__file__).with_name("frontend_child.py"))
-        command = [sys.executable, "-I", program, str(COMPILE_MEMORY.value), *paths]
+        command = [sys.executable, "-I", program, str(MEMORY_MEGABYTES), *paths]
         try:
             done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=COMPILE_SECONDS.value,
-                cwd=folder,
+                command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, cwd=folder
             )
         except subprocess.TimeoutExpired as error:
             raise VerilogAError(
-                f"{name}: the Verilog-A front end did not finish within {COMPILE_SECONDS.value} s. "
-                f"Simplify the model. {COMPILE_SECONDS.remedy}"
+                f"{name}: the Verilog-A front end did not finish within {TIMEOUT_SECONDS} s. Simplify "
+                "the model."
             ) from error
     if done.returncode == 0:
         result: list[list[Module]] = json.loads(done.stdout)
@@ -82,7 +78,7 @@ def _explain(name: str, done: subprocess.CompletedProcess[str], origins: list[li
     last = next((line for line in reversed(log.splitlines()) if line.strip()), "no message")
     if done.returncode < 0 or "memory allocation" in log or "MemoryError" in log:
         return (
-            f"{name}: the Verilog-A front end crashed or passed its limit of {COMPILE_MEMORY.value} MB "
+            f"{name}: the Verilog-A front end crashed or passed its limit of {MEMORY_MEGABYTES} MB "
             f"(exit {done.returncode}: {last.strip()}). Reduce the number of parameters or simplify the "
             "model."
         )

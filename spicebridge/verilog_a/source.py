@@ -13,7 +13,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spicebridge.limits import INCLUDES, TOKENS, read_plain
 from spicebridge.verilog_a.model import VerilogAError
 
 # The standard headers are built into the front end.
@@ -77,8 +76,6 @@ class _State:
     contents: list[tuple[str, str]] = field(default_factory=list)
     standard: bool = False
     expansions: int = 0
-    words: int = 0
-    files: int = 0
     out: list[Token] = field(default_factory=list)
 
 
@@ -132,7 +129,7 @@ def tokenize(text: str, file: str) -> list[Token]:
 
 def _read(path: Path, by: Token | None) -> str:
     try:
-        data = read_plain(path)
+        data = path.read_bytes()
     except OSError as error:
         origin = f"{by.where}: " if by else ""
         raise VerilogAError(
@@ -152,19 +149,11 @@ def _process_file(path: Path, name: str, by: Token | None, state: _State, depth:
             "include "
             "itself? Guard it with `ifndef."
         )
-    state.files += 1
-    if state.files > INCLUDES.value:
-        raise VerilogAError(
-            f"{by.where if by else name}: the model includes more than {INCLUDES.value:,} files. "
-            f"{INCLUDES.remedy}"
-        )
     text = _read(path, by)
     # The root's own name is no part of the content: two copies in two folders are one model.
     shown = "" if by is None else name
     state.contents.append((shown, hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()))
-    tokens = deque(tokenize(text, path.name))
-    _count(state, len(tokens), by)
-    _process_tokens(tokens, path, state, depth)
+    _process_tokens(deque(tokenize(text, path.name)), path, state, depth)
 
 
 def _process_tokens(queue: deque[Token], path: Path, state: _State, depth: int) -> None:
@@ -284,7 +273,6 @@ def _expand(name: str, token: Token, queue: deque[Token], state: _State) -> None
         state.out.append(token)
         return
     state.expansions += 1
-    _count(state, len(macro.body), token)
     if state.expansions > MAX_EXPANSIONS:
         raise VerilogAError(f"{token.where}: the macro `{name} expands without end. Does it use itself?")
     bound: dict[str, list[Token]] = {}
@@ -302,22 +290,7 @@ def _expand(name: str, token: Token, queue: deque[Token], state: _State) -> None
             expanded.extend(bound[part.text])
         else:
             expanded.append(Token(part.text, part.kind, token.file, token.line, part.glued))
-    _count(state, len(expanded) - len(macro.body), token)
     queue.extendleft(reversed(expanded))
-
-
-def _count(state: _State, more: int, by: Token | None) -> None:
-    """Count words that are read or that a macro writes.
-
-    Raises:
-        VerilogAError: there are more than there may be.
-    """
-    state.words += more
-    if state.words > TOKENS.value:
-        raise VerilogAError(
-            f"{by.where if by else 'the model'}: with its includes and macros written out, the model has "
-            f"more than {TOKENS.value:,} words. {TOKENS.remedy}"
-        )
 
 
 def _arguments(name: str, by: Token, queue: deque[Token]) -> list[list[Token]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -56,24 +57,25 @@ def _flush(path: Path) -> None:
 def keep_private(folder: Path) -> None:
     """Make a folder, or take an existing one of this user's, into which no other user may look or write.
 
+    One that cannot be made is left to whatever writes there next, which says why.
+
     Raises:
-        SpicebridgeError: it is another user's, or it cannot be made.
+        SpicebridgeError: it is another user's.
     """
-    try:
+    with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
         status = folder.stat()
-        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
-            folder.chmod(0o700)
-    except OSError as error:
-        raise SpicebridgeError(
-            f"cannot make {folder} for this user alone: {error.strerror}. Check the folder's permissions and "
-            "free space."
-        ) from error
+    except OSError:
+        return
     if status.st_uid not in (os.geteuid(), 0):
         raise SpicebridgeError(
             f"the folder {folder} belongs to another user (id {status.st_uid}), who could change what is run "
             "from there. Choose a folder of your own: export SPICEBRIDGE_RESULTS=FOLDER"
         )
+    if status.st_mode & 0o077:
+        with contextlib.suppress(OSError):  # a disk that is only read, or one without permissions
+            folder.chmod(0o700)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -48,10 +48,10 @@ def cache_folder() -> Path:
 
 
 def private_cache() -> Path:
-    """The cache, made if it is not there, and this user's alone: the libraries in it are run.
+    """The cache, made if that can be, and this user's alone: the libraries in it are run.
 
     Raises:
-        SpicebridgeError: it is another user's, or it cannot be made.
+        SpicebridgeError: it is another user's.
     """
     keep_private(cache_folder())
     return cache_folder()

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from characterization.netlist_definition import netlist_definition
 from characterization.netlist_sweep import NetlistDefinition
-from characterization.values import DefinitionError, axis, number, whole
+from characterization.values import DefinitionError, axis, check_points, is_number, number, whole
 from circuits.cell import Cell, make_settings
 from circuits.passive_array_cell import ArrayCell
 from circuits.pcm_cell import PcmCell
@@ -129,6 +129,7 @@ def _procedure_definition(
         else:
             known = [f"cell.{each}" for each in kind.__dataclass_fields__] + list(sweep)
             raise DefinitionError(f"{path.stem} has no setting {key!r}. It has: {', '.join(known)}.")
+    check_points(f"{path.stem}: sweep", *filter(None, map(_length, sweep.values())))
     return Definition(
         name=path.stem,
         procedure=procedure,
@@ -137,6 +138,14 @@ def _procedure_definition(
         sweep=sweep,
         size=size,
     )
+
+
+def _length(value: object) -> int:
+    """How many points an axis of numbers has; 0 for another value."""
+    if isinstance(value, list):
+        return len(value) if all(map(is_number, value)) else 0
+    points = value.get("points") if isinstance(value, dict) else None
+    return int(points) if isinstance(points, int) and points > 0 else 0
 
 
 def _check_sections(path: Path, content: Mapping[str, Any]) -> None:

@@ -28,6 +28,8 @@ from circuits.mtj_branch import (
     trailing_deck,
     write_deck,
 )
+from spicebridge.limits import AXIS
+from spicebridge.settings import shortened
 from spicebridge.store import Values
 from spicebridge.sweep import Ran, Runs, Unit, run_all
 
@@ -76,12 +78,14 @@ def characterize(definition: Definition[Cell], engine: Runs) -> tuple[xr.Dataset
     v_write = axis("v_write", definition.sweep["v_write"])
     v_sampled = axis("v_sampled", definition.sweep["v_sampled"])
     require_positive("v_write", v_write)
-    stray = [v for v in v_sampled if v not in v_write]
-    if stray:
-        raise DefinitionError(f"{definition.name}: v_sampled {stray} is not on the v_write axis {v_write}.")
+    if stray := sorted(set(v_sampled) - set(v_write)):
+        raise DefinitionError(
+            f"{definition.name}: v_sampled {shortened(str(stray))} is not on the v_write axis "
+            f"{shortened(str(v_write))}."
+        )
     # Fewer than two devices on each of a deck's rails would give no standard error.
-    samples = whole("samples", definition.sweep["samples"], least=2 * GROUPS)
-    tail_samples = whole("tail_samples", definition.sweep["tail_samples"], least=0)
+    samples = whole("samples", definition.sweep["samples"], least=2 * GROUPS, most=AXIS)
+    tail_samples = whole("tail_samples", definition.sweep["tail_samples"], least=0, most=AXIS)
     widths = _widths(number("t_step", definition.sweep["t_step"]), number("t_max", definition.sweep["t_max"]))
     cell, points = definition.cell, [(direction, v) for direction in DIRECTIONS for v in v_write]
 

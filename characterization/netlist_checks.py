@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from characterization.netlist_sweep import Axis, Measure
-from characterization.values import DefinitionError
+from characterization.values import DefinitionError, check_points
 from spicebridge.deck import Deck
 from spicebridge.levels import LevelError
+from spicebridge.limits import DECKS, MEASURES, VALUES
 from spicebridge.randomness import drawing_line, noise_line, seed_of
 from spicebridge.settings import did_you_mean, listed, shortened
 
-MOST_POINTS_OF_TABLE = 10_000_000
-MOST_DECKS = 100  # base decks, one for each combination of library sections; all are held in memory
 _MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
 _MEASURING = ("tran", "ac", "dc", "sp")
 _BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
@@ -29,14 +29,22 @@ def check_names(names: Sequence[str]) -> None:
         seen.add(name.lower())
 
 
-def check_size(axes: Sequence[Axis]) -> None:
-    """Refuse tables of too many points, and too many decks."""
-    points = math.prod(len(each.values) for each in axes)
+def check_size(axes: Sequence[Axis], measures: Sequence[Measure]) -> None:
+    """Refuse tables of too many points, values or measures, and too many decks."""
+    check_points("axes", *(len(each.values) for each in axes))
+    values = math.prod(len(each.values) for each in axes) * len(measures)
+    # Base decks, one for each combination of library sections, are all held in memory.
     decks = math.prod(len(each.values) for each in axes if each.library is not None)
-    if points > MOST_POINTS_OF_TABLE:
-        raise DefinitionError(f"axes: {points:,} points are more than {MOST_POINTS_OF_TABLE:,}.")
-    if decks > MOST_DECKS:
-        raise DefinitionError(f"axes: {decks:,} combinations of sections are more than {MOST_DECKS}.")
+    if decks > DECKS.value:
+        raise DefinitionError(
+            f"axes: {decks:,} combinations of sections are more than {DECKS.said}. {DECKS.remedy}"
+        )
+    if len(measures) > MEASURES.value:
+        raise DefinitionError(f"measures: {len(measures):,} are more than {MEASURES.said}. {MEASURES.remedy}")
+    if values > VALUES.value:
+        raise DefinitionError(
+            f"axes and measures: {values:,} values are more than {VALUES.said}. {VALUES.remedy}"
+        )
 
 
 def check_deck(
@@ -77,20 +85,21 @@ def check_deck(
     for each in axes:
         if (each.library or each.option) and each.name.lower() in known:
             raise DefinitionError(f"axes.{each.name}: the deck has a .param of that name; choose another.")
-    lowered = [name.lower() for name in (*swept, *parameters)]
-    if both := [name for name in (*swept, *parameters) if lowered.count(name.lower()) > 1]:
+    times = Counter(name.lower() for name in (*swept, *parameters))
+    if both := [name for name in (*swept, *parameters) if times[name.lower()] > 1]:
         raise DefinitionError(f"{both[0]} is given twice among axes and parameters.")
+    measured = deck.measures
     for measure in measures:
         if measure.integral is not None or measure.vector is not None:
-            if measure.name.lower() in deck.measures:
+            if measure.name.lower() in measured:
                 raise DefinitionError(
                     f"measures.{measure.name}: the deck has a .meas of that name; choose another."
                 )
-        elif measure.name.lower() not in deck.measures:
+        elif measure.name.lower() not in measured:
             raise DefinitionError(
                 f"measures.{measure.name}: the deck has no .meas {measure.name}."
-                f"{did_you_mean(measure.name.lower(), deck.measures)}"
-                f" It has: {listed(deck.measures)}."
+                f"{did_you_mean(measure.name.lower(), measured)}"
+                f" It has: {listed(measured)}."
             )
 
 

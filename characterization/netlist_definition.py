@@ -16,11 +16,12 @@ from characterization.source_power import Integral, check_analysis, named_source
 from characterization.values import DefinitionError, axis, is_number, number
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import DECK_TIME
 from spicebridge.netlist import library_lines, netlist_digest, read_netlist
 from spicebridge.netlist_paths import expanded
 from spicebridge.permission import TRUSTED, outside, real_path
 from spicebridge.randomness import LARGEST_SEED, without_seed
-from spicebridge.settings import did_you_mean, listed
+from spicebridge.settings import did_you_mean, listed, shortened
 from spicebridge.startup import check_compat, refuse_startup, startup_for
 from spicebridge.table import SCALES
 
@@ -72,7 +73,7 @@ class _Reader:
         axes = tuple(_axis(name, value) for name, value in _sections("axes", self.content["axes"]))
         measures = tuple(_measure(*each) for each in _sections("measures", self.content["measures"]))
         check_names([*(each.name for each in axes), *(each.name for each in measures)])
-        check_size(axes)
+        check_size(axes, measures)
         parameters = _parameters(self.content.get("parameters", {}))
         batch, limit = self.content.get("batch", 1), self.content.get("time_limit")
         if not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MOST_BATCHED:
@@ -98,7 +99,7 @@ class _Reader:
             parameters=parameters,
             netlists={name: netlist_digest(file) for name, file in sorted(files.items())},
             batch=batch,
-            time_limit=None if limit is None else number("time_limit", limit),
+            time_limit=None if limit is None else _time_limit(limit),
             notes=tuple(notes),
         )
 
@@ -254,7 +255,7 @@ def _seed_axis(name: str, given: Mapping[str, Any]) -> Axis:
 
 def _library_sections(key: str, given: object) -> tuple[str, ...]:
     if not isinstance(given, list) or not given:
-        raise DefinitionError(f'{key} = {given!r} should be a list of sections, ["tt", "ff"].')
+        raise DefinitionError(f'{key} = {shortened(repr(given))} should be a list of sections, ["tt", "ff"].')
     # ngspice knows sections in any case; the deck's digest should not depend on it.
     sections = tuple(_text(key, each).lower() for each in given)
     if len(set(sections)) < len(sections):
@@ -347,6 +348,13 @@ def _parameters(given: object) -> dict[str, float]:
     return values
 
 
+def _time_limit(given: object) -> float:
+    limit = number("time_limit", given)
+    if limit > DECK_TIME.value:
+        raise DefinitionError(f"time_limit = {limit:g} s is more than {DECK_TIME.said}. {DECK_TIME.remedy}")
+    return limit
+
+
 def _fits(value: float) -> bool:
     try:
         return math.isfinite(float(value))
@@ -357,7 +365,9 @@ def _fits(value: float) -> bool:
 def _text(key: str, value: object) -> str:
     """A text of one visible line."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise DefinitionError(f"{key} = {value!r} should be a text of one line, and not empty.")
+        raise DefinitionError(
+            f"{key} = {shortened(repr(value))} should be a text of one line, and not empty."
+        )
     return value
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from characterization.definition import Definition, DefinitionError, axis, check_settings, number, whole
 from characterization.pcm_state import state_unit, thicknesses
+from characterization.values import check_points
 from circuits.cell import require_positive
 from circuits.pcm_cell import PcmCell
 from circuits.pcm_pair import (
@@ -29,6 +30,7 @@ from circuits.pcm_pair import (
     read_deck,
     steady_deck,
 )
+from spicebridge.settings import shortened
 from spicebridge.store import Values
 from spicebridge.sweep import Ran, Runs, Unit, run_all
 
@@ -96,10 +98,12 @@ def _axes(definition: Definition[PcmCell]) -> _Axes:
     named = {name: axis(name, sweep[name]) for name in ("g", "g_pair", "t_in", "age")}
     for name, values in named.items():
         require_positive(name, values)
-    if stray := [g for g in named["g_pair"] if g not in named["g"]]:
+    if stray := sorted(set(named["g_pair"]) - set(named["g"])):
         raise DefinitionError(
-            f"{definition.name}: g_pair {stray} is not on the g axis, where noise is sampled."
+            f"{definition.name}: g_pair {shortened(str(stray))} is not on the g axis, where noise is sampled."
         )
+    lengths = [len(named[each]) for each in ("g", "g_pair", "g_pair", "t_in", "age")]
+    check_points(f"{definition.name}: g_pair by g_pair and the other axes", *lengths)
     # Half of the reads are of either polarity, and a spread needs two.
     reads = whole("reads", sweep["reads"], least=4)
     if reads > MOST_READS or reads % 2:

@@ -14,6 +14,7 @@ from characterization.pcm_state import state_unit, thicknesses
 from circuits.cell import require_positive
 from circuits.pcm_cell import PcmCell
 from circuits.pcm_write import Device, Pulse
+from spicebridge.limits import AXIS
 from spicebridge.sweep import Ran, Runs, run_all
 
 SEEDS_PER_POINT = 4096
@@ -38,7 +39,7 @@ def characterize(definition: Definition[PcmCell], engine: Runs) -> tuple[xr.Data
     check_settings(sweep, _SETTINGS, f"{definition.name} sweep")
     grid = axis("g", sweep["g"])
     require_positive("g", grid)
-    count = whole("devices", sweep["devices"], least=2)
+    count = whole("devices", sweep["devices"], least=2, most=AXIS)
     train = [Pulse(number("i_reset", sweep["i_reset"]), number("t_reset", sweep["t_reset"]))]
     state = run_all(engine, [state_unit(cell, seed=0)])
     if state[0].values is None:

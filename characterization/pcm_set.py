@@ -23,6 +23,7 @@ from characterization.local_regression import Estimate, extended, local_linear, 
 from circuits.cell import require_positive
 from circuits.pcm_cell import PcmCell
 from circuits.pcm_write import Device, Pulse, measure_write, write_deck
+from spicebridge.limits import AXIS
 from spicebridge.store import Values
 from spicebridge.sweep import Ran, Runs, Unit, run_all
 
@@ -76,12 +77,12 @@ def characterize(definition: Definition[PcmCell], engine: Runs) -> tuple[xr.Data
     """The table's data and the simulations it came from; cells of a failed one are left out."""
     sweep, cell = definition.sweep, definition.cell
     check_settings(sweep, _SETTINGS, f"{definition.name} sweep")
-    pulses = whole("pulses", sweep["pulses"])
+    pulses = whole("pulses", sweep["pulses"], most=AXIS)
     grid = axis("g", sweep["g"])
     require_positive("g", grid)
     devices = [
         Device(seed=seed, u0=number("u_start", sweep["u_start"]))
-        for seed in seeds(sweep["first_seed"], whole("devices", sweep["devices"], least=2))
+        for seed in seeds(sweep["first_seed"], whole("devices", sweep["devices"], least=2, most=AXIS))
     ]
     train = [_pulse(sweep, "reset"), *[_pulse(sweep, "set")] * pulses]
     ran = run_all(engine, write_units(cell, devices, train))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import AXIS, POINTS, Limit
+from spicebridge.settings import shortened
 from spicebridge.table import check_axis
 
-MOST_POINTS = 100_000  # of one axis
 _SPACINGS = ("linear", "log")
 
 
@@ -29,7 +31,9 @@ def axis(name: str, value: object) -> tuple[float, ...]:
     elif isinstance(value, list) and all(is_number(each) for each in value):
         values = [_finite(name, each) for each in value]
     else:
-        raise DefinitionError(f"axis {name} is {value!r}: give a list of numbers or start, stop, points.")
+        raise DefinitionError(
+            f"axis {name} is {shortened(repr(value))}: give a list of numbers or start, stop, points."
+        )
     check_axis(name, values)
     return tuple(values)
 
@@ -45,15 +49,27 @@ def number(name: str, value: object) -> float:
     return _finite(name, value)
 
 
-def whole(name: str, value: object, *, least: int = 1) -> int:
-    """A whole number of a sweep, no smaller than ``least``.
+def whole(name: str, value: object, *, least: int = 1, most: Limit | None = None) -> int:
+    """A whole number of a sweep, no smaller than ``least``, and no larger than ``most``.
 
     Raises:
         DefinitionError: it is none.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise DefinitionError(f"{name} = {value!r} should be a whole number of at least {least}.")
+    if most is not None and value > most.value:
+        raise DefinitionError(f"{name} = {value!r} is more than {most.said}. {most.remedy}")
     return value
+
+
+def check_points(name: str, *lengths: int) -> None:
+    """Refuse axes whose product is more points than a table may have.
+
+    Raises:
+        DefinitionError: it is.
+    """
+    if (points := math.prod(lengths)) > POINTS.value:
+        raise DefinitionError(f"{name}: {points:,} points are more than {POINTS.said}. {POINTS.remedy}")
 
 
 def is_number(value: object) -> bool:
@@ -64,7 +80,9 @@ def is_number(value: object) -> bool:
 def _spaced(name: str, value: Mapping[str, object]) -> list[float]:
     ends, points = (value.get("start"), value.get("stop")), value.get("points")
     if not all(is_number(each) for each in ends) or not _is_count(points):
-        raise DefinitionError(f"axis {name} needs numbers start and stop, and points, 1 to {MOST_POINTS}.")
+        raise DefinitionError(
+            f"axis {name} needs numbers start and stop, and points, 1 to {AXIS.value:.0f}. {AXIS.remedy}"
+        )
     start, stop = (_finite(name, each) for each in ends)
     spacing = value.get("spacing", "linear")
     if spacing not in _SPACINGS:
@@ -79,7 +97,7 @@ def _spaced(name: str, value: Mapping[str, object]) -> list[float]:
 
 def _is_count(value: object) -> bool:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return whole and not isinstance(value, bool) and 1 <= value <= MOST_POINTS  # type: ignore[operator]
+    return whole and not isinstance(value, bool) and 1 <= value <= AXIS.value  # type: ignore[operator]
 
 
 def _finite(name: str, value: object) -> float:

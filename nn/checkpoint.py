@@ -6,6 +6,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ from spicebridge.foreign import (
     whole,
     worked_out,
 )
+from spicebridge.limits import RECORD
+from spicebridge.reading import read_bytes
 
 CHECKPOINTS = "checkpoints"  # the folder of a run's checkpoints, in its own folder
 _SLACK = 2**26  # bytes, for what grows with the epochs
@@ -120,11 +123,12 @@ def _take(path: Path, state: Resumable, fingerprint: str) -> None:
 
 def _arrays_in(path: Path, most: int) -> Arrays:
     """The arrays of a file, if they do not take more than ``most`` bytes together."""
-    with zipfile.ZipFile(path) as archive:
+    content = BytesIO(read_bytes(path, RECORD))
+    with zipfile.ZipFile(content) as archive:
         if sum(member.file_size for member in archive.infolist()) > most:
             raise ForeignError("it holds more than such a network's state")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(content, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:  # NumPy reads a header as Python's text, which fails in many ways
         raise ForeignError(f"its arrays cannot be read: {type(error).__name__}") from error

@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from spicebridge.deck import Deck, DeckError, parse_number
 from spicebridge.foreign_sweeps import foreign_sweep
+from spicebridge.limits import DEPTH, FILE, INCLUDES, LINES, NETLIST, Budget, LimitError
 from spicebridge.model_types import FILE_TYPES, HARMLESS_TYPES
 from spicebridge.netlist_paths import located, model_beside, modules_in, sources_of_modules
 from spicebridge.netlist_text import Line, logical_lines, unquoted
@@ -23,6 +25,7 @@ from spicebridge.permission import (
     refuse_line,
 )
 from spicebridge.project import private_cache
+from spicebridge.reading import read_bytes
 from spicebridge.settings import listed, shortened
 from spicebridge.verilog_a import CompiledModel
 
@@ -104,7 +107,10 @@ def read_netlist(
     )
     lines = _lines_without_title(path, dollars="ps" not in compat)
     reading.files.append(real_path(path))
-    _expand(lines, path.parent, reading)
+    try:
+        _expand(lines, path.parent, reading)
+    except RecursionError as error:  # where the limit was raised
+        raise DeckError(f"{reading.name}: includes are nested too deeply to be read.") from error
     reading.sources += models
     return _made(reading)
 
@@ -129,6 +135,22 @@ def _lines_without_title(path: Path, *, dollars: bool = True) -> list[Line]:
     return logical_lines("\n" + read_text(path, None).partition("\n")[2], path.name, dollars=dollars)
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file that was read: its lines."""
+
+    lines: Sequence[Line]
+
+    @cached_property
+    def sections(self) -> dict[str, int]:
+        """Where each of its library sections begins, by name in lower case; the first of one name."""
+        found: dict[str, int] = {}
+        for at, line in enumerate(self.lines):
+            if match := _SECTION.match(line.text):
+                found.setdefault(match[1].lower(), at)
+        return found
+
+
 @dataclass
 class _Reading:
     """What is gathered while a netlist and what it includes are read.
@@ -144,6 +166,8 @@ class _Reading:
         lines: canonical lines.
         sources: Verilog-A sources.
         files: netlist files, links resolved.
+        read: the files read so far, but the netlist.
+        megabytes, inclusions, length: what was used of the limits so far.
     """
 
     name: str
@@ -156,6 +180,10 @@ class _Reading:
     lines: list[Line] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    read: dict[Path, _File] = field(default_factory=dict)
+    megabytes: Budget = field(default_factory=lambda: Budget(NETLIST, DeckError))
+    inclusions: Budget = field(default_factory=lambda: Budget(INCLUDES, DeckError))
+    length: Budget = field(default_factory=lambda: Budget(LINES, DeckError))
 
 
 def _made(reading: _Reading) -> Netlist:
@@ -218,6 +246,11 @@ def _expand(
 
     ``within`` holds the files, with their sections, that are being included at this point.
     """
+    if len(within) > DEPTH.value:
+        raise DeckError(
+            f"{reading.name}: includes are nested more than {DEPTH.said} deep, down to {within[-1][0]}. "
+            f"{DEPTH.remedy}"
+        )
     block: list[Line] | None = None  # the .control block at this point
     for line in lines:
         if line.word == ".control":
@@ -264,12 +297,11 @@ def _include(
         section = reading.sections.get((resolved, section), section)
     if (resolved, section) in within:
         raise DeckError(f"{path} includes itself, by way of {line.file}.")
-    included: Sequence[Line] = logical_lines(
-        read_text(path, line.file), path.name, dollars="ps" not in reading.compat
-    )
+    reading.inclusions.take(1, line.where, "the deck includes")
+    file = _read_once(path, line, reading)
     reading.files.append(resolved)
-    if section:
-        included = _library_section(included, section, path)
+    included = _library_section(file, section, path) if section else file.lines
+    reading.length.take(len(included), line.where, "with what it includes the deck has")
     _expand(included, path.parent, reading, (*within, (resolved, section)))
 
 
@@ -295,16 +327,26 @@ def _library(line: Line) -> tuple[str, str] | None:
     return unquoted(match[1] or match[2]), match[3].lower()
 
 
-def _library_section(lines: Sequence[Line], section: str, path: Path) -> Sequence[Line]:
+def _read_once(path: Path, by: Line, reading: _Reading) -> _File:
+    """A file that is included: a library is read once for all its sections, which it may take itself."""
+    file = reading.read.get(path)
+    if file is None:
+        text = read_text(path, by.file)
+        reading.megabytes.take(len(text) / 2**20, by.where, "with what it includes the deck has")
+        file = _File(logical_lines(text, path.name, dollars="ps" not in reading.compat))
+        reading.read[path] = file
+    return file
+
+
+def _library_section(file: _File, section: str, path: Path) -> Sequence[Line]:
     """The lines from ``.lib SECTION`` to ``.endl`` in a library file; ngspice takes the first of several."""
-    heads = [_SECTION.match(line.text) for line in lines]
-    names = [match[1].lower() if match else "" for match in heads]
-    if section not in names:
-        known = listed(dict.fromkeys(filter(None, names)))
-        raise DeckError(f"{path} has no library section {section!r}. It has: {known}.")
-    begin = names.index(section) + 1
+    lines, heads = file.lines, file.sections
+    if section not in heads:
+        raise DeckError(f"{path} has no library section {section!r}. It has: {listed(heads)}.")
+    begin = heads[section] + 1
     end = next((at for at in range(begin, len(lines)) if lines[at].word.startswith(".endl")), len(lines))
-    inner = next(filter(None, names[begin:end]), None)
+    heads_inside = (_SECTION.match(line.text) for line in lines[begin:end])
+    inner = next((match[1].lower() for match in heads_inside if match), None)
     if inner or end == len(lines):
         missed = f".lib {inner}" if inner else "the file ends"
         raise DeckError(f"{path}: the library section {section!r} needs an .endl before {missed}.")
@@ -421,11 +463,13 @@ def read_text(path: Path, includer: str | None) -> str:
         DeckError: it cannot be read, or is not text.
     """
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise DeckError(f"cannot read netlist {path}: it is no file.")  # a pipe would be waited for
-        content = path.read_bytes()
+        content = read_bytes(path, FILE)
         if b"\0" in content:
             raise ValueError
+        if content.count(b"\n") > LINES.value:
+            raise DeckError(f"{path} has more than {LINES.said}. {LINES.remedy}")
+    except LimitError as error:
+        raise DeckError(str(error)) from error
     except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError too
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         where = f", included by {includer}" if includer else ""

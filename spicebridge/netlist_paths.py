@@ -7,16 +7,20 @@ always the deck's), in the folders of ``sourcepath``, and beside the file that i
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import SEARCHED, Budget
 from spicebridge.permission import Permission, permitted_sources, real_path
+from spicebridge.verilog_a.source import source_text
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
-_MODULE = re.compile(r"^\s*(?:\(\*.*?\*\)\s*)?(?:module|macromodule)\s+(\w+)", re.MULTILINE)
+# Possessive: blanks are looked at once, and not again from each of them.
+_MODULE = re.compile(r"^[^\S\n]*+(?:\(\*[^\n]*?\*\)\s*+)?(?:module|macromodule)\s++(\w+)", re.MULTILINE)
 
 
 class PathError(SpicebridgeError):
@@ -64,7 +68,21 @@ def located(name: str, folders: Sequence[Path], where: str) -> Path:
 
 def model_beside(name: str, folders: Sequence[Path]) -> Path | None:
     """The Verilog-A source of that file name in one of the folders, or below; the first there is."""
-    return next((path for folder in folders for path in sorted(folder.rglob(name)) if path.is_file()), None)
+    return next((path for folder in folders for path in _below(folder, name) if path.is_file()), None)
+
+
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """What is called so in a folder or below, sorted.
+
+    Raises:
+        PathError: there is too much to look through.
+    """
+    looked = Budget(SEARCHED, PathError)
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        looked.take(len(folders) + len(files), str(folder), "looking for a model's source, there are")
+        found += [Path(place) / each for each in fnmatch.filter((*folders, *files), pattern)]
+    return sorted(found)
 
 
 def sources_of_modules(
@@ -82,7 +100,7 @@ def sources_of_modules(
         RefusedError: a source includes what it may not.
     """
     defining: dict[str, list[Path]] = {name: [] for name in wanted}
-    for path in sorted({each for folder in folders for each in folder.rglob("*.va")}) if wanted else ():
+    for path in sorted({each for folder in folders for each in _below(folder, "*.va")}) if wanted else ():
         for name in modules_in(path) & defining.keys():
             defining[name].append(real_path(path))
     for name, paths in defining.items():
@@ -100,7 +118,7 @@ def sources_of_modules(
 def modules_in(path: Path) -> set[str]:
     """The modules of a source in lower case; its own name where they stand in what it includes."""
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
-    except OSError:
+        text = source_text(path)
+    except (OSError, ValueError):
         return set()
     return {name.lower() for name in _MODULE.findall(text)} or {path.stem.lower()}

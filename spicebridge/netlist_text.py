@@ -59,6 +59,8 @@ def logical_lines(text: str, file: str, *, dollars: bool = True) -> list[Line]:
     ``dollars``: whether a $ begins a comment, which it does but in PSpice's mode.
     """
     lines: list[Line] = []
+    continued: dict[int, list[str]] = {}  # what goes on with each line, joined once: some have thousands
+    before: int | None = None  # the last line that is not apart
     commands = False
     in_comment = False  # ngspice takes what continues a line that begins with ; for part of that comment
     for number, raw in _joined_by_backslashes(text):
@@ -69,18 +71,19 @@ def logical_lines(text: str, file: str, *, dollars: bool = True) -> list[Line]:
         if not stripped:
             continue
         head = stripped.lstrip(_CONTROLS)
-        before = next((at for at in reversed(range(len(lines))) if not lines[at].is_apart), None)
         if head.startswith("+") and in_comment:
             continue
         if head.startswith("+") and before is not None:
-            line = lines[before]
-            more = " ".join(_SPACE.split(head[1:].strip(_BLANK)))
-            lines[before] = Line(f"{line.text} {more}", line.file, line.number)
+            continued.setdefault(before, []).append(" ".join(_SPACE.split(head[1:].strip(_BLANK))))
             continue
         line = Line(stripped if commands else _INNER_SPACE.sub(" ", stripped), file, number)
+        if not line.is_apart:
+            before = len(lines)
         lines.append(line)
         in_comment = in_comment and line.is_apart
         commands = line.word == ".control" or (commands and line.word != ".endc")
+    for at, more in continued.items():
+        lines[at] = Line(" ".join([lines[at].text, *more]), file, lines[at].number)
     return lines
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from spicebridge.deck import parse_number
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import FILE
+from spicebridge.reading import read_bytes
 
 _LINE = re.compile(r"^\+\s*(\w+)\s*=\s*([^\s;]+)\s*;\s*([^|\s][^|]*?)\s*\|\s*(.+?)\s*$")
 
@@ -32,7 +34,7 @@ def read_parameter_set(path: Path) -> dict[str, SourcedValue]:
         SpicebridgeError: no such file, a value without unit and source, or a name given twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bytes(path, FILE).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise SpicebridgeError(f"cannot read parameter set {path}: {reason}.") from error

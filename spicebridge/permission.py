@@ -18,7 +18,7 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.model_types import HARMLESS_TYPES
 from spicebridge.netlist_text import Line
 from spicebridge.settings import shortened
-from spicebridge.verilog_a.source import tokenize
+from spicebridge.verilog_a.source import source_text, tokenize
 
 
 def _words(text: str) -> frozenset[str]:
@@ -182,8 +182,8 @@ def permitted_sources(source: Path, permission: Permission) -> tuple[Path, ...]:
 def _included(path: Path, root: Path, permission: Permission) -> list[Path]:
     """The files that a Verilog-A file includes, looked for as the compiler does."""
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
-    except OSError:
+        text = source_text(path)
+    except (OSError, ValueError):
         return []  # the compiler tells
     tokens = tokenize(text, path.name)
     found = []

@@ -17,8 +17,9 @@ from spicebridge.foreign import (
     text,
     whole,
 )
+from spicebridge.limits import RECORD, LimitError
+from spicebridge.reading import read_bytes
 
-LARGEST = 2**28  # bytes; ours take 0.4 MB
 _PERCENT = (
     "accuracy", "accuracy_mean", "baseline_accuracy", "baseline_accuracy_mean", "ideal_accuracy",
     "read_accuracy", "spread_accuracy",
@@ -56,10 +57,8 @@ def read_record(path: Path) -> dict[str, Any]:
         ForeignError: it cannot be read, or holds something else; the message says what and where.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise ForeignError(f"it is larger than {LARGEST / 2**20:g} MiB")
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_bytes(path, RECORD).decode("utf-8")
+    except (OSError, UnicodeDecodeError, LimitError) as error:
         raise ForeignError(f"it cannot be read ({error})") from error
     record: dict[str, Any] = read_json(content, "the record")
     _RECORD(record, "the record")

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import SIMULATION_MEMORY, restrict_memory
 from spicebridge.project import private_cache
 from spicebridge.simulator import in_this_process
 from spicebridge.workers import Answer, Defect, OutdatedError, Ready, Task
@@ -114,6 +115,7 @@ def _leave() -> None:
 
 if __name__ == "__main__":
     _end_with(int(sys.argv[2]))
+    restrict_memory(SIMULATION_MEMORY)
     _leave()
     with contextlib.suppress(EOFError, ConnectionError):
         serve(Connection(int(sys.argv[1])))

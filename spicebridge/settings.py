@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import TOML, LimitError
+from spicebridge.reading import read_bytes
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_DEEP_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{64}}")
 NAME_WORDS = "must be letters, digits, _ and - (files are called by it)"
 
 
@@ -53,7 +57,12 @@ def read_toml(path: Path, *, what: str, error: type[SpicebridgeError] = Spicebri
         SpicebridgeError: of that kind: it is missing, no text, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+        text = read_bytes(path, TOML).decode("utf-8-sig")  # some editors begin a file with a mark
+        if _DEEP_KEY.search(text):
+            raise ValueError("a key of more than 64 parts")  # tomllib's time grows with their square
+        return tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n"))
+    except LimitError as problem:
+        raise error(str(problem)) from problem
     except OSError as problem:
         raise error(f"cannot read {what} {path}: {problem.strerror}.") from problem
     # Beside TOML's own errors: numbers of thousands of digits, brackets nested a thousand deep.

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.limits import FILE
+from spicebridge.reading import read_bytes
 
 _NAMES = (".spiceinit", "spice.rc")
 _MODES = re.compile(r"(?:spe|ps|lt|hs|ki|eg|s3|xs|a)+")
@@ -93,7 +95,7 @@ def _read(path: Path) -> Startup:
     source_path: list[str] = []
     options: list[tuple[str, str]] = []
     others: list[str] = []
-    for raw in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for raw in read_bytes(path, FILE).decode("utf-8", errors="replace").splitlines():
         line = raw.strip()
         if not line or line[0] in "*#;":
             continue

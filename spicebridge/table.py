@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
 from spicebridge.foreign import ForeignError, read_json
+from spicebridge.limits import TABLE, LimitError
+from spicebridge.reading import read_bytes
 from spicebridge.settings import listed, shortened
 from spicebridge.table_shape import check_table
 
@@ -38,8 +40,6 @@ _DRAWS = frozenset({
 SCALES = ("linear", "log", "log(-log)")
 _SEAL = b"\nsha256 "
 _TINY = 1e-300
-_LARGEST_FILE = 2**32  # bytes; a full table of ours takes 0.3 MB
-_LARGEST_DATA = 2**33  # bytes of a table's values in memory
 
 
 class TableError(SpicebridgeError):
@@ -260,6 +260,8 @@ def load_table(path: Path) -> LookupTable:
             file.attrs["table"]
             _refuse_links(file)
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            if opened.nbytes > TABLE.bytes:  # compressed, it may be a thousand times smaller
+                raise LimitError(f"it holds more than {TABLE.said}. {TABLE.remedy}")
             data = opened.load()
         attributes = dict(data.attrs)
         data.attrs = {}
@@ -272,6 +274,8 @@ def load_table(path: Path) -> LookupTable:
         check_table(data, table.lineage, table.origin)
         recorded = str(attributes["digest"])
         digest = table.digest
+    except LimitError as error:
+        raise TableError(f"{path}: {error}") from error
     except ForeignError as error:
         raise TableError(
             f"{path} is not a table that is read here: {error}. If it is yours, make it again: spicebridge "
@@ -309,8 +313,8 @@ def _refuse_links(file: Any) -> None:
         if part.external or part.is_virtual:
             raise ForeignError(f"the values of {shortened(str(key), 40)!r} lie in another file")
         total += part.nbytes
-        if total > _LARGEST_DATA:
-            raise ForeignError(f"its values would take more than {_LARGEST_DATA / 2**30:g} GiB of memory")
+        if total > TABLE.bytes:  # compressed, they may be a thousand times smaller
+            raise LimitError(f"its values would take more than {TABLE.said} of memory. {TABLE.remedy}")
 
 
 def _refuse_damage(path: Path) -> None:
@@ -319,9 +323,9 @@ def _refuse_damage(path: Path) -> None:
     Older files have no seal, nor has one that was cut short, which HDF5 notices.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise TableError(f"{path} is larger than {_LARGEST_FILE / 2**30:g} GiB, as no table is.")
-        content = path.read_bytes()
+        content = read_bytes(path, TABLE)
+    except LimitError as error:
+        raise TableError(str(error)) from error
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror}.") from error
     length = len(_seal(b""))

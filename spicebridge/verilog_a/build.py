@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from spicebridge.files import replacing, write_text
+from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, Limit
 from spicebridge.model_types import type_of_module
 from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful, refuse_untold
+from spicebridge.verilog_a.compile_process import compiled
 from spicebridge.verilog_a.frontend import Module, front_end
 from spicebridge.verilog_a.layout import Slot
 from spicebridge.verilog_a.memory import refuse_memory
@@ -37,7 +39,6 @@ GENERATOR = 4
 FLAGS = ("-O2", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fwrapv", "-ffp-contract=off")
 # Otherwise the dynamic linker may take ngspice's own osdi_log for the library's pointer of that name.
 LINKER_FLAGS = ("-Wl,-Bsymbolic",) if sys.platform.startswith("linux") else ()
-COMPILER_TIMEOUT_SECONDS = 300
 KINDS: tuple[ParameterKind, ...] = ("real", "integer", "string")
 LIBRARY, RECORD = "model.osdi", "model.json"  # a model's two files in its folder of the cache
 
@@ -60,8 +61,9 @@ def compile_model(source: Path, *, cache: Path, compiler: str = "builtin") -> Co
         return cached_model(library)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a cache entry is never a reason to fail
-    build = _build_builtin if compiler == "builtin" else _build_openvaf
-    module, terminals, parameters = build(read, library)
+    made = compiled(source.resolve(), read.digest, library=library, compiler=compiler)
+    module, terminals = made["module"], tuple(made["terminals"])
+    parameters = tuple(Parameter(**parameter) for parameter in made["parameters"])
     model = CompiledModel(module, read.digest, library, terminals, parameters)
     written = asdict(model) | {"library": _sha256(library)}
     write_text(library.with_name(RECORD), json.dumps(written, indent=1) + "\n")
@@ -97,6 +99,26 @@ def _sha256(library: Path) -> str:
 
 
 Built = tuple[str, tuple[str, ...], tuple[Parameter, ...]]
+
+
+def build_library(source: Path, digest: str, library: Path, compiler: str) -> Built:
+    """The name, terminals and parameters of a source's module, compiled into ``library``, with no limits.
+
+    Raises:
+        VerilogAError: as ``compile_model``, or the source is no longer what had ``digest``.
+        SpicebridgeError: the library cannot be written.
+    """
+    read = read_source(source)
+    if read.digest != digest:
+        raise VerilogAError(f"{source.name} changed while it was compiled. Repeat the command.")
+    build = _build_builtin if compiler == "builtin" else _build_openvaf
+    try:
+        return build(read, library)
+    except MemoryError as error:
+        raise VerilogAError(
+            f"{source.name}: compiling it needs more memory than {COMPILE_MEMORY.said}. Simplify the model. "
+            f"{COMPILE_MEMORY.remedy}"
+        ) from error
 
 
 def _analyse(read: Source) -> tuple[Module, Module, list[Slot], tuple[Parameter, ...], list[str]]:
@@ -171,8 +193,12 @@ def _run_cc(name: str, code: Path, library: Path) -> None:
         )
     with replacing(library) as temporary:
         command = [compiler, *FLAGS, *LINKER_FLAGS, "-o", str(temporary), str(code), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILER_TIMEOUT_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
+            if limit := _limit_passed(done.stderr):
+                raise VerilogAError(
+                    f"{name}: the C compiler needs more than {limit.said}. Simplify the model. {limit.remedy}"
+                )
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
             raise VerilogAError(
                 f"cc could not compile the code generated for {name}: {lines[0] if lines else 'no message'}\n"
@@ -189,6 +215,16 @@ def _with_types(tokens: tuple[Token, ...]) -> list[Token]:
     return [*tokens[:1], *named]
 
 
+def _limit_passed(complaints: str) -> Limit | None:
+    """The limit that a C compiler complains of, in the words of gcc, clang and the linker."""
+    words = complaints.lower()
+    if any(each in words for each in ("file size limit", "file too large", "xfsz")):
+        return COMPILE_OUTPUT
+    if any(each in words for each in ("out of memory", "memory exhausted", "cannot allocate", "bad_alloc")):
+        return COMPILE_MEMORY
+    return None
+
+
 def _build_openvaf(read: Source, library: Path) -> Built:
     binary = shutil.which("openvaf-r") or shutil.which("openvaf")
     if binary is None:
@@ -203,9 +239,7 @@ def _build_openvaf(read: Source, library: Path) -> Built:
         flat = Path(folder) / read.path.name
         flat.write_text(text, encoding="utf-8")
         command = [binary, str(flat), "-o", str(temporary)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=COMPILER_TIMEOUT_SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
             raise VerilogAError(f"{Path(binary).name} rejected {read.path.name}:\n{done.stderr.strip()}")
     modules = front_end(read.path.name, [read.text()])[0]

@@ -10,22 +10,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from spicebridge.limits import COMPILE_MEMORY
 from spicebridge.verilog_a.model import VerilogAError
 
-MEMORY_MEGABYTES = 4096
-TIMEOUT_SECONDS = 300
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 Module = dict[str, Any]
 
 
 def front_end(name: str, texts: list[tuple[str, list[str]]]) -> list[list[Module]]:
-    """Modules of each flat text, compiled in one child process with a memory limit.
+    """Modules of each flat text, compiled in one child process, which has the limits of this one.
 
     Each text comes with the origin (``file:line``) of its lines, so that errors name the user's file.
 
     Raises:
-        VerilogAError: the front end rejected the source, crashed, or ran out of memory or time.
+        VerilogAError: the front end rejected the source, crashed, or ran out of memory.
     """
     with tempfile.TemporaryDirectory(prefix="verilog_a_") as folder:
         paths = []
@@ -34,16 +33,8 @@ def front_end(name: str, texts: list[tuple[str, list[str]]]) -> list[list[Module
             path.write_text(text, encoding="utf-8")
             paths.append(str(path))
         program = str(Path(__file__).with_name("frontend_child.py"))
-        command = [sys.executable, "-I", program, str(MEMORY_MEGABYTES), *paths]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, cwd=folder
-            )
-        except subprocess.TimeoutExpired as error:
-            raise VerilogAError(
-                f"{name}: the Verilog-A front end did not finish within {TIMEOUT_SECONDS} s. Simplify "
-                "the model."
-            ) from error
+        command = [sys.executable, "-I", program, *paths]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=folder)
     if done.returncode == 0:
         result: list[list[Module]] = json.loads(done.stdout)
         return result
@@ -78,9 +69,9 @@ def _explain(name: str, done: subprocess.CompletedProcess[str], origins: list[li
     last = next((line for line in reversed(log.splitlines()) if line.strip()), "no message")
     if done.returncode < 0 or "memory allocation" in log or "MemoryError" in log:
         return (
-            f"{name}: the Verilog-A front end crashed or passed its limit of {MEMORY_MEGABYTES} MB "
-            f"(exit {done.returncode}: {last.strip()}). Reduce the number of parameters or simplify the "
-            "model."
+            f"{name}: the Verilog-A front end crashed or passed its limit of {COMPILE_MEMORY.said} (exit "
+            f"{done.returncode}: {last.strip()}). Reduce the number of parameters or simplify the model. "
+            f"{COMPILE_MEMORY.remedy}"
         )
     if "PanicException" in last:
         return (

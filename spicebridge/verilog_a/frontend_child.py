@@ -1,24 +1,21 @@
 """The front end's side of the fence: run as a program, print what openvaf-py says about the files named.
 
 A program of its own because the front end is native code: it may abort, or take all the memory there is.
-It imports nothing of this package, so that it starts quickly. Usage: frontend_child.py MEGABYTES FILE...
+It imports nothing of this package, so that it starts quickly. Usage: frontend_child.py FILE...
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from typing import Any
 
 
 def main() -> None:
     """Print a JSON list with one entry per file, each a list of modules."""
-    limit = int(sys.argv[1]) * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     import openvaf_py
 
-    files = [[described(module) for module in openvaf_py.compile_va(path)] for path in sys.argv[2:]]
+    files = [[described(module) for module in openvaf_py.compile_va(path)] for path in sys.argv[1:]]
     json.dump(files, sys.stdout)
 
 

@@ -13,13 +13,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spicebridge.limits import DEPTH, INCLUDES, TOKENS, VERILOG_A, Budget, LimitError
+from spicebridge.reading import read_bytes
 from spicebridge.verilog_a.model import VerilogAError
 
 # The standard headers are built into the front end.
 STANDARD_HEADERS = frozenset({"disciplines.vams", "constants.vams"})
 PREDEFINED = frozenset({"__OPENVAF__", "__VAMS__", "__VAMS_COMPACT_MODELING__"})
-MAX_NESTING = 64
-MAX_EXPANSIONS = 1_000_000
 
 TOKEN = re.compile(
     r"""(?P<space>[ \t\r\f]+|//[^\n]*|/\*.*?\*/)
@@ -34,7 +34,7 @@ TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Token:
     """A lexical element and where it was written (for a macro's body: where the macro was used)."""
 
@@ -71,12 +71,16 @@ class _Macro:
 
 @dataclass
 class _State:
+    """What is gathered while a source is read, and what that has used of its limits."""
+
     root: Path
     macros: dict[str, _Macro] = field(default_factory=dict)
     contents: list[tuple[str, str]] = field(default_factory=list)
     standard: bool = False
-    expansions: int = 0
     out: list[Token] = field(default_factory=list)
+    megabytes: Budget = field(default_factory=lambda: Budget(VERILOG_A, VerilogAError))
+    files: Budget = field(default_factory=lambda: Budget(INCLUDES, VerilogAError))
+    tokens: Budget = field(default_factory=lambda: Budget(TOKENS, VerilogAError))
 
 
 def flat_text(tokens: tuple[Token, ...] | list[Token]) -> tuple[str, list[str]]:
@@ -99,10 +103,13 @@ def read_source(path: Path) -> Source:
     """The preprocessed source at ``path``.
 
     Raises:
-        VerilogAError: a file is missing or unreadable, or a directive is malformed.
+        VerilogAError: a file is missing or unreadable, a directive is malformed, or a limit is passed.
     """
     state = _State(root=path.parent)
-    _process_file(path, path.name, None, state, depth=0)
+    try:
+        _process_file(path, path.name, None, state, depth=0)
+    except RecursionError as error:  # where the limit was raised
+        raise VerilogAError(f"{path.name}: its includes are nested too deeply to be read.") from error
     content = hashlib.sha256()
     for name, digest in state.contents:
         content.update(f"{name}\0{digest}\n".encode())
@@ -110,9 +117,13 @@ def read_source(path: Path) -> Source:
 
 
 def tokenize(text: str, file: str) -> list[Token]:
-    """All tokens of one file, newlines included (they end a ``define``)."""
+    """All tokens of one file, newlines included (they end a ``define``).
+
+    Raises:
+        VerilogAError: a string or a comment that is not closed, or too many tokens.
+    """
     tokens: list[Token] = []
-    line, glued = 1, False
+    line, glued, most = 1, False, TOKENS.value
     for match in TOKEN.finditer(text):
         kind = str(match.lastgroup)
         value = match.group()
@@ -122,46 +133,66 @@ def tokenize(text: str, file: str) -> list[Token]:
             raise VerilogAError(f"{file}:{line}: a comment is not closed. Add the missing */.")
         if kind not in ("space", "continued"):
             tokens.append(Token(value, kind, file, line, glued))
+            if len(tokens) > most:
+                raise VerilogAError(f"{file}:{line}: this file has more than {TOKENS.said}. {TOKENS.remedy}")
         glued = kind not in ("space", "continued", "newline")
         line += value.count("\n")
     return tokens
 
 
-def _read(path: Path, by: Token | None) -> str:
+def source_text(path: Path) -> str:
+    """The text of one Verilog-A file.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no plain file.
+        VerilogAError: it is larger than a source may be.
+    """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        origin = f"{by.where}: " if by else ""
-        raise VerilogAError(
-            f"{origin}cannot read the Verilog-A file {path.name}: {error.strerror}. Check the name and "
-            "the folder."
-        ) from error
+        data = read_bytes(path, VERILOG_A)
+    except LimitError as error:
+        raise VerilogAError(str(error)) from error
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _process_file(path: Path, name: str, by: Token | None, state: _State, depth: int) -> None:
-    if depth > MAX_NESTING:
+def _read(path: Path, by: Token | None) -> str:
+    try:
+        return source_text(path)
+    except (OSError, ValueError) as error:
+        origin = f"{by.where}: " if by else ""
+        reason = error.strerror if isinstance(error, OSError) else error
         raise VerilogAError(
-            f"{by.where if by else name}: includes are nested more than {MAX_NESTING} deep; does {name} "
-            "include "
-            "itself? Guard it with `ifndef."
+            f"{origin}cannot read the Verilog-A file {path.name}: {reason}. Check the name and the folder."
+        ) from error
+
+
+def _process_file(path: Path, name: str, by: Token | None, state: _State, depth: int) -> None:
+    where = by.where if by else name
+    if depth > DEPTH.value:
+        raise VerilogAError(
+            f"{where}: includes are nested more than {DEPTH.said} deep; does {name} include itself? Guard it "
+            f"with `ifndef. {DEPTH.remedy}"
         )
+    state.files.take(by is not None, where, "the model includes")
     text = _read(path, by)
+    state.megabytes.take(len(text) / 2**20, where, "the model's files have")
     # The root's own name is no part of the content: two copies in two folders are one model.
     shown = "" if by is None else name
     state.contents.append((shown, hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()))
-    _process_tokens(deque(tokenize(text, path.name)), path, state, depth)
+    tokens = tokenize(text, path.name)
+    state.tokens.take(len(tokens), where, "with what it includes the model has")
+    _process_tokens(deque(tokens), path, state, depth)
 
 
 def _process_tokens(queue: deque[Token], path: Path, state: _State, depth: int) -> None:
     # Each open conditional: [this branch is taken, some branch was taken, opening token].
     conditions: list[tuple[bool, bool, Token]] = []
+    off = 0  # how many of them have this branch not taken
     while queue:
         token = queue.popleft()
-        active = all(taken for taken, _, _ in conditions)
+        active = not off
         if token.kind == "newline":
             continue
         if token.kind != "directive":
@@ -172,15 +203,23 @@ def _process_tokens(queue: deque[Token], path: Path, state: _State, depth: int) 
         if name in ("ifdef", "ifndef"):
             wanted = _defined(_name(queue, token), state) == (name == "ifdef")
             conditions.append((wanted, wanted, token))
+            off += not wanted
+            if len(conditions) > DEPTH.value:
+                raise VerilogAError(
+                    f"{token.where}: conditionals are nested more than {DEPTH.said} deep. {DEPTH.remedy}"
+                )
         elif name in ("elsif", "else", "endif"):
             if not conditions:
                 raise VerilogAError(f"{token.where}: `{name} without an `ifdef. Remove it or add the `ifdef.")
-            _, before, opened = conditions.pop()
+            taken, before, opened = conditions.pop()
+            off -= not taken
             if name == "elsif":
                 wanted = _defined(_name(queue, token), state) and not before
                 conditions.append((wanted, before or wanted, opened))
+                off += not wanted
             elif name == "else":
                 conditions.append((not before, True, opened))
+                off += before
         elif not active:
             if name == "define":
                 _rest_of_line(queue)
@@ -250,7 +289,7 @@ def _include(queue: deque[Token], by: Token, path: Path, state: _State, depth: i
         raise VerilogAError(f'{by.where}: `include needs one file name in double quotes: `include "file.va".')
     name = rest[0].text[1:-1]
     for folder in (path.parent, state.root):
-        if (folder / name).is_file():
+        if _is_file(folder / name):
             _process_file(folder / name, name, by, state, depth + 1)
             return
     if name in STANDARD_HEADERS:
@@ -263,6 +302,13 @@ def _include(queue: deque[Token], by: Token, path: Path, state: _State, depth: i
     )
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def _expand(name: str, token: Token, queue: deque[Token], state: _State) -> None:
     macro = state.macros.get(name)
     if macro is None:
@@ -272,9 +318,6 @@ def _expand(name: str, token: Token, queue: deque[Token], state: _State) -> None
             )
         state.out.append(token)
         return
-    state.expansions += 1
-    if state.expansions > MAX_EXPANSIONS:
-        raise VerilogAError(f"{token.where}: the macro `{name} expands without end. Does it use itself?")
     bound: dict[str, list[Token]] = {}
     if macro.arguments is not None:
         given = _arguments(name, token, queue)
@@ -284,6 +327,9 @@ def _expand(name: str, token: Token, queue: deque[Token], state: _State) -> None
                 f"{len(given)}."
             )
         bound = dict(zip(macro.arguments, given, strict=True))
+    # Counted before it is made: a body that names a long argument often has no room.
+    length = 1 + sum(len(bound[part.text]) if part.text in bound else 1 for part in macro.body)
+    state.tokens.take(length, token.where, f"does the macro `{name} use itself? Written out, the model has")
     expanded: list[Token] = []
     for part in macro.body:
         if part.kind == "word" and part.text in bound:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tests import fuzz_checkpoints
@@ -10,12 +12,14 @@ from tests.fuzzing import place
 SEED = 13
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("count", "seconds"), [(15, math.inf), pytest.param(10_000, 60.0, marks=pytest.mark.slow)]
+)
 def test_mutated_checkpoints_never_give_a_traceback(
-    tmp_path_factory: pytest.TempPathFactory, count: int
+    tmp_path_factory: pytest.TempPathFactory, count: int, seconds: float
 ) -> None:
     with place(tmp_path_factory.mktemp("checkpoints")) as where:
-        tally = fuzz_checkpoints.fuzz(where, seed=SEED, count=count)
+        tally = fuzz_checkpoints.fuzz(where, seed=SEED, count=count, seconds=seconds)
     assert tally.parsed > tally.made / 2, tally.text()
     assert not tally.faults, tally.text()
     assert tally.accepted > tally.commands / 20, f"hardly one gets past the first check: {tally.text()}"

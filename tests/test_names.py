@@ -99,7 +99,7 @@ def test_a_deck_and_a_model_may_have_any_name(tmp_path: Path, ngspice_program: s
     assert deck.name == name
     kept = deck.keep(tmp_path / "kept")
     assert kept.read_text().startswith("* ")
-    assert kept.read_text().splitlines()[1] == ".control"
+    assert kept.read_text().splitlines()[1:3] == [".save all", ".control"]
     assert by_bare_ngspice(ngspice_program, kept, tmp_path) == CURRENT
 
 

@@ -1,7 +1,7 @@
 """Bounds on what a file from elsewhere may cost, each with a default and an environment variable to raise it.
 
 The defaults are at least twice what the largest published models and libraries were measured to need (see
-docs/security.md). A variable is read where its limit is used, so that it may change from call to call.
+docs/limits.md). A variable is read where its limit is used, so that it may change from call to call.
 """
 
 from __future__ import annotations

@@ -115,6 +115,8 @@ def real_path(path: Path) -> Path:
         resolved = path.resolve()
         resolved.exists()  # this is what tells of a name that is too long
         return resolved
+    except RecursionError:
+        raise  # of includes, which is told where they begin
     except (OSError, RuntimeError, ValueError) as error:
         raise SpicebridgeError(f"{str(path)!r} is no path that leads to a file: {error}.") from error
 

@@ -12,6 +12,7 @@ import ctypes
 import gc
 import os
 import pickle
+import re
 import signal
 import sys
 import time
@@ -23,14 +24,15 @@ from pathlib import Path
 from spicebridge.errors import SpicebridgeError
 from spicebridge.limits import SIMULATION_MEMORY, restrict_memory
 from spicebridge.project import private_cache
-from spicebridge.simulator import in_this_process
-from spicebridge.workers import Answer, Defect, OutdatedError, Ready, Task
+from spicebridge.simulator import SimulationError, in_this_process
+from spicebridge.workers import OUT_OF_MEMORY, Answer, Defect, OutdatedError, Ready, Task, needs_memory
 
 # ngspice leaks about 1.5 kB a run even when told to forget it (PySpice issues 246, 373).
 RUNS_PER_WORKER = 5000
 MEMORY_PER_WORKER = 2**30  # bytes, after a deck was forgotten
 _ANSWER_EVERY = 0.05  # s: small decks' answers travel together
 _WEIGH_EVERY = 1.0  # s
+_NO_MEMORY = re.compile(r"can't allocate \d+ bytes|not enough memory", re.IGNORECASE)
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -70,10 +72,15 @@ def _answer(task: Task) -> tuple[Answer, bool]:
     except OutdatedError as error:
         return Answer(error=error), True
     except SpicebridgeError as error:
+        if isinstance(error, SimulationError) and _NO_MEMORY.search(str(error)):
+            words = f"{error}\n  In short, {needs_memory()}."
+            error = SimulationError(words, deck=error.deck, log=error.log, reason=error.reason)
         try:
             return Answer(error=error), in_this_process().spent
         except SpicebridgeError:  # no ngspice to be had at all
             return Answer(error=error), True
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
     except Exception:  # raised again in the parent, which would otherwise see only a lost process
         return Answer(defect=Defect(traceback.format_exc())), True
 
@@ -81,6 +88,8 @@ def _answer(task: Task) -> tuple[Answer, bool]:
 def _send(connection: Connection, answers: list[Answer], *, spent: bool) -> None:
     try:
         packed = pickle.dumps((answers, spent))
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
     except Exception:  # a value that cannot travel is a defect of its measure
         packed = pickle.dumps(([Answer(defect=Defect(traceback.format_exc()))], True))
     connection.send_bytes(packed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import socket
 import subprocess
 import sys
@@ -26,9 +27,11 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_failure
 from spicebridge.held_models import builds, misfit
+from spicebridge.limits import SIMULATION_MEMORY
 from spicebridge.project import results_folder
 from spicebridge.simulator import ConvergenceError, SimulationError, Waveforms, whole
 
+OUT_OF_MEMORY = 77  # a worker's status when its memory was not enough
 _ATTEMPTS = 2
 _START_LIMIT = 120.0  # s until a process must have begun
 _FALSE_STARTS = 5  # in a row, after which processes are not to be had
@@ -236,6 +239,8 @@ class _Job:
             return replace(answer, error=self.first)
         if isinstance(answer.error, _LostError):
             words = f"ngspice did not finish {self.task.deck.name}: {answer.error}, {self.attempt} times."
+            if re.search(r"status -(?:6|11)$", str(answer.error)):  # SIGABRT, SIGSEGV: a defect, or no memory
+                words += f" If {needs_memory()}."
             return replace(answer, error=SimulationError(words, deck=self.task.deck, log=""))
         return answer
 
@@ -349,7 +354,7 @@ class _Worker:
         except (EOFError, OSError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
-            return self.lost(f"its process ended with status {self._process.returncode}")
+            return self.lost(_end_in_words(self._process.returncode))
         now = time.monotonic()
         if isinstance(said, Ready):
             self.engine, self._ready, self._since = said.engine, True, now
@@ -412,6 +417,7 @@ class _Worker:
             ) from error
 
     def _started(self) -> subprocess.Popen[bytes]:
+        _ = SIMULATION_MEMORY.value  # one that makes no sense is refused here, and not by the process
         self._environment = _environment()
         ours, childs = socket.socketpair()
         with ours, childs:
@@ -426,6 +432,19 @@ class _Worker:
             )
             self.connection = Connection(ours.detach())
         return process
+
+
+def _end_in_words(status: int | None) -> str:
+    """Why a worker's process ended by itself."""
+    if status == OUT_OF_MEMORY:
+        return needs_memory()
+    return f"its process ended with status {status}"
+
+
+def needs_memory() -> str:
+    """Why a deck was given up that needs more memory than a worker may have."""
+    variable = SIMULATION_MEMORY.variable
+    return f"it needs more memory than {SIMULATION_MEMORY.said}, a limit that {variable} raises"
 
 
 _spares: dict[int, _Worker] = {}  # a worker without a pool, by the process that started it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -13,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing, write_text
 from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, Limit
 from spicebridge.model_types import type_of_module
@@ -114,6 +116,14 @@ def build_library(source: Path, digest: str, library: Path, compiler: str) -> Bu
     build = _build_builtin if compiler == "builtin" else _build_openvaf
     try:
         return build(read, library)
+    except (OSError, SpicebridgeError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno != errno.EFBIG:
+            raise
+        raise VerilogAError(
+            f"{source.name}: compiling it writes a file of more than {COMPILE_OUTPUT.said}. Simplify the "
+            f"model. {COMPILE_OUTPUT.remedy}"
+        ) from error
     except MemoryError as error:
         raise VerilogAError(
             f"{source.name}: compiling it needs more memory than {COMPILE_MEMORY.said}. Simplify the model. "

@@ -119,8 +119,12 @@ def _at(ran: Ran) -> dict[str, float | str]:
     return {"deck": ran.unit.deck.name, **single}
 
 
-def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
+def definition_of(table: LookupTable, *, trust: bool = False) -> Definition[Any] | NetlistDefinition:
     """The definition that a table was made from, as its lineage holds it.
+
+    Args:
+        table: the table.
+        trust: whether a netlist's base decks may run commands and read any file.
 
     Raises:
         DeckError: a netlist's base deck is no longer kept on this machine.
@@ -133,7 +137,7 @@ def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
             {"axes": Mapping, "base_decks": list, "parameters": Mapping, "netlists": Mapping, "batch": int},
         )
         try:
-            return netlist.definition_of(table)
+            return netlist.definition_of(table, trust=trust)
         except (KeyError, TypeError, AttributeError) as error:
             raise TableError(
                 f"table {table.name} cannot be simulated again: its lineage is not whole ({error} is missing "

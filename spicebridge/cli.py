@@ -364,6 +364,7 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     "--tolerance", type=click.FloatRange(0), default=None, help="Relative; the table's own if not given."
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
 def verify(
     table: str,
@@ -372,6 +373,7 @@ def verify(
     at: tuple[str, ...],
     tolerance: float | None,
     workers: int | None,
+    trust: bool,
     as_json: bool,
 ) -> None:
     """Simulate random entries of a table again with the bare ngspice program, and compare.
@@ -391,7 +393,7 @@ def verify(
     where = {axis: parse_setting(text) for axis, text in pairs(at, option="--at").items()}
     kept = find_table(table)
     with worked_out(f"the lineage of table {kept.name}", "Make it again."):
-        chosen = plan(kept, entries=entries, seed=seed, at=where)
+        chosen = plan(kept, entries=entries, seed=seed, at=where, trust=trust)
     echo(cost_text(chosen), err=True)
     with sweep_bar(f"verify {chosen.table.name}") as show:
         engine = BareEngine(folder=results_folder() / "verify", workers=workers or cores(), progress=show)
@@ -545,8 +547,9 @@ def _one_write(record: Mapping[str, Any], tables: Mapping[str, LookupTable]) -> 
 @main.command()
 @click.argument("name", default="latest")
 @click.option("--replay", is_flag=True, help="Simulate the tables anew and compare their digests.")
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the chain as JSON.")
-def trace(name: str, replay: bool, as_json: bool) -> None:
+def trace(name: str, replay: bool, trust: bool, as_json: bool) -> None:
     """Trace a run's figures, or a table, back to decks, models and sources.
 
     NAME is 'latest', an experiment's name or a table's name. With --replay every deck is simulated again and
@@ -572,7 +575,9 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
         with worked_out(f"the record of {record['experiment']}", "Train it again."):
             links = chain(record, known, netlists_folder())
         concerned = {each["digest"]: known.get(each["digest"]) for each in record["tables"]}
-    replayed = [_replayed(digest, table) for digest, table in concerned.items()] if replay else []
+    replayed = (
+        [_replayed(digest, table, trust=trust) for digest, table in concerned.items()] if replay else []
+    )
     if as_json:
         print_json({"chain": [asdict(link) for link in links], "replay": replayed})
     else:
@@ -583,7 +588,7 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _replayed(digest: str, table: Any) -> dict[str, Any]:
+def _replayed(digest: str, table: Any, *, trust: bool) -> dict[str, Any]:
     """Whether a table, simulated again from its lineage, has the same digest."""
     from characterization.replay import replay
     from spicebridge.foreign import worked_out
@@ -593,4 +598,4 @@ def _replayed(digest: str, table: Any) -> dict[str, Any]:
         return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
     what = f"the lineage of table {table.name}"
     with worked_out(what, "Make it again."), sweep_bar(f"replay {table.name}") as show:
-        return replay(table, workers=cores(), version=ngspice_version(), progress=show)
+        return replay(table, workers=cores(), version=ngspice_version(), progress=show, trust=trust)

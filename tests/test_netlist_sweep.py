@@ -346,7 +346,7 @@ def test_a_users_netlist_is_not_taken_for_one_of_the_projects(tmp_path: Path) ->
 
 
 def test_the_time_limit_is_the_decks(tmp_path: Path) -> None:
-    slow = RC.replace(".tran 1p 3n 0 1p", ".tran 1p 1m 0 1p")
+    slow = RC.replace(".tran 1p 3n 0 1p", ".tran 1p 20u 0 1p")
     path = written(tmp_path, rc_cir=slow, mine_toml=SWEEP + "[parameters]\ncval = 1e-12\n")
     with pytest.raises(SpicebridgeError, match=r"it ran past 0\.3 s"):
         make_table(load(path, time_limit=0.3, **{"axes.rval.values": [500]}), engine(tmp_path))

@@ -97,6 +97,12 @@ unpack_packages() {  # PACKAGE...
     rm -r "$folder"
 }
 
+# The folder's name is one that an unpacked ngspice can be started from: it and the dynamic linker read others as
+# several names, or as commands.
+plain_folder() {  # FOLDER
+    case $1 in *[[:space:][:cntrl:]\;\:\`\$\'\"\\\(\)\{\}\<\>\&\|\*\?\!\~\#\=\,]*) return 1 ;; esac
+}
+
 # The unpacked ngspice looks for its libraries and start-up files under /usr: lead it to those unpacked beside it.
 redirect_unpacked_ngspice() {
     mkdir -p .local/usr/libexec

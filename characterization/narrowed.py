@@ -58,13 +58,13 @@ def place(table: LookupTable, quantity: str, point: Point) -> tuple[object, ...]
     return (quantity, *((str(name), point[str(name)]) for name in table.data[quantity].dims))
 
 
-def narrowed_parts(table: LookupTable, points: Sequence[Point]) -> Iterator[Part]:
+def narrowed_parts(table: LookupTable, points: Sequence[Point], *, trust: bool = False) -> Iterator[Part]:
     """The points by what must be simulated for them.
 
     Raises:
         TableError: the table's procedure cannot be narrowed.
     """
-    definition = definition_of(table)
+    definition = definition_of(table, trust=trust)
     if isinstance(definition, NetlistDefinition):
         yield _netlist_part(table, definition, points)
         return

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from characterization.measured import Integrated, measured
@@ -23,11 +22,16 @@ from spicebridge.deck import Deck, DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import keep_deck
 from spicebridge.kept_decks import kept_deck
+from spicebridge.netlist_text import Line
+from spicebridge.permission import refuse_line
 from spicebridge.project import results_folder
 from spicebridge.randomness import seeded
 from spicebridge.settings import listed
 from spicebridge.sweep import Engine, Outcome, Runs, Unit
 from spicebridge.table import LookupTable
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Index = tuple[int, ...]  # of a point, an entry for each axis
 
@@ -275,6 +279,8 @@ def _integral_of(kept: Mapping[str, Any] | None) -> Integral | None:
 
 
 def _dataset(definition: NetlistDefinition, values: Mapping[str, NDArray[np.float64]]) -> xr.Dataset:
+    import xarray as xr  # half a second, which a sweep that is refused or stopped need not spend
+
     dims = tuple(axis.name for axis in definition.axes)
     return xr.Dataset(
         {each.name: (dims, values[each.name], _attributes(each)) for each in definition.measures},
@@ -351,11 +357,17 @@ def _at(definition: NetlistDefinition, point: Index) -> dict[str, float | str]:
     return {axis.name: axis.values[index] for axis, index in zip(definition.axes, point, strict=True)}
 
 
-def definition_of(table: LookupTable) -> NetlistDefinition:
+def definition_of(table: LookupTable, *, trust: bool = False) -> NetlistDefinition:
     """The definition that a table was made from: its lineage, and the base decks kept on this machine.
+
+    Args:
+        table: the table.
+        trust: whether its decks may run commands and read any file. Tables and decks travel together, so that
+            whoever made this one need not have been on this machine.
 
     Raises:
         DeckError: a base deck is gone, or is not what it was.
+        RefusedError: a base deck would do what it may not.
     """
     lineage = table.lineage
     return NetlistDefinition(
@@ -386,7 +398,7 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
             )
             for name in table.quantities
         ),
-        decks=tuple(_base_deck(table.name, digest) for digest in lineage["base_decks"]),
+        decks=tuple(_base_deck(table.name, digest, trust=trust) for digest in lineage["base_decks"]),
         parameters={name: each["value"] for name, each in lineage["parameters"].items()},
         netlists=lineage["netlists"],
         batch=lineage["batch"],
@@ -394,15 +406,20 @@ def definition_of(table: LookupTable) -> NetlistDefinition:
     )
 
 
-def _base_deck(table: str, digest: str) -> Deck:
+def _base_deck(table: str, digest: str, *, trust: bool) -> Deck:
     path = _decks_folder() / f"{digest[:12]}.cir"
     try:
-        return kept_deck(path, digest, name=table)
+        deck = kept_deck(path, digest, name=table)
     except DeckError as error:
         raise DeckError(
             f"table {table} cannot be made again from its lineage alone: {error} Its TOML file and netlist "
             f"make it: spicebridge characterize {table}.toml keeps the deck anew."
         ) from error
+    if not trust:
+        types = {model.type.lower() for model in deck.models}
+        for number, line in enumerate(deck.lines, start=1):
+            refuse_line(Line(line, path.name, number), types)
+    return deck
 
 
 def _decks_folder() -> Path:

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from characterization.netlist_sweep import Axis, Measure
 from characterization.values import DefinitionError, check_points
 from spicebridge.deck import Deck
+from spicebridge.levels import LevelError
 from spicebridge.limits import DECKS, MEASURES, VALUES
 from spicebridge.randomness import drawing_line, noise_line, seed_of
 from spicebridge.settings import did_you_mean, listed, shortened
 
 _MEASURED = re.compile(r"^\.meas(?:ure)?\s+([a-z]+)\s", re.IGNORECASE)
+_MEASURING = ("tran", "ac", "dc", "sp")
 _BARE_TEMPERATURE = re.compile(r"\.temp[\s=]+[A-Za-z]", re.IGNORECASE)
 
 
@@ -56,7 +58,16 @@ def check_deck(
                 "braces."
             )
     _check_draws(deck, axes, parameters)
+    try:
+        deck.levels  # noqa: B018  # raises
+    except LevelError as error:
+        raise DefinitionError(f"deck: {error}") from error
     kinds = sorted({match[1].lower() for match in map(_MEASURED.match, deck.lines) if match})
+    if other := [kind for kind in kinds if kind not in _MEASURING]:
+        raise DefinitionError(
+            f"deck: ngspice has no .meas {other[0]}. What an operating point or a noise analysis gives is a "
+            'measure by vector = "onoise_total", "v(out)" or "@m1[gm]", without a .meas line.'
+        )
     if len(kinds) > 1:
         raise DefinitionError(
             f"deck: it has .meas lines of {' and '.join(kinds)}, and ngspice gives those of one analysis a "

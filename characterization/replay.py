@@ -12,13 +12,16 @@ from spicebridge.sweep import Engine, Progress
 from spicebridge.table import LookupTable, TableError
 
 
-def replay(table: LookupTable, *, workers: int, version: str, progress: Progress) -> dict[str, Any]:
+def replay(
+    table: LookupTable, *, workers: int, version: str, progress: Progress, trust: bool = False
+) -> dict[str, Any]:
     """Simulate a table again in a store of its own.
 
     Args:
         table: the table.
         workers: processes.
         version: of the ngspice in use.
+        trust: whether the decks of a user's own netlist may run commands and read any file.
         progress: called with simulations ended, all there are, and those that failed.
 
     Returns:
@@ -26,7 +29,7 @@ def replay(table: LookupTable, *, workers: int, version: str, progress: Progress
         of a table whose lineage does not say how it was made.
     """
     try:
-        definition = definition_of(table)
+        definition = definition_of(table, trust=trust)
     except TableError as error:
         return {"table": table.name, "same": False, "outcome": str(error)}
     with tempfile.TemporaryDirectory() as store:

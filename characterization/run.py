@@ -7,9 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from characterization import netlist
 from characterization.definition import Definition, DefinitionError, cell_kind
@@ -22,6 +20,9 @@ from spicebridge.project import netlists_folder
 from spicebridge.settings import listed
 from spicebridge.sweep import Ran, Runs
 from spicebridge.table import LookupTable, TableError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Each is a module here of that name, imported when it is asked for: most take a good part of SciPy along.
 PROCEDURES = ("array_read", "array_write", "mtj_write", "pair_read", "pcm_reset", "pcm_set", "synapse_read")
@@ -118,8 +119,12 @@ def _at(ran: Ran) -> dict[str, float | str]:
     return {"deck": ran.unit.deck.name, **single}
 
 
-def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
+def definition_of(table: LookupTable, *, trust: bool = False) -> Definition[Any] | NetlistDefinition:
     """The definition that a table was made from, as its lineage holds it.
+
+    Args:
+        table: the table.
+        trust: whether a netlist's base decks may run commands and read any file.
 
     Raises:
         DeckError: a netlist's base deck is no longer kept on this machine.
@@ -132,7 +137,7 @@ def definition_of(table: LookupTable) -> Definition[Any] | NetlistDefinition:
             {"axes": Mapping, "base_decks": list, "parameters": Mapping, "netlists": Mapping, "batch": int},
         )
         try:
-            return netlist.definition_of(table)
+            return netlist.definition_of(table, trust=trust)
         except (KeyError, TypeError, AttributeError) as error:
             raise TableError(
                 f"table {table.name} cannot be simulated again: its lineage is not whole ({error} is missing "

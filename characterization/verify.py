@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from characterization.narrowed import Again, Part, Point, narrowed_parts, place
 from characterization.netlist_sweep import NetlistDefinition
-from characterization.run import definition_of
 from spicebridge.bare import BareEngine
 from spicebridge.kept_decks import kept_command
 from spicebridge.lineage import changed_netlists
@@ -145,7 +144,14 @@ class Verification:
         return bool(self.entries) and all(entry.ok for entry in self.entries)
 
 
-def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float | str] | None = None) -> Plan:
+def plan(
+    table: LookupTable,
+    *,
+    entries: int,
+    seed: int,
+    at: Mapping[str, float | str] | None = None,
+    trust: bool = False,
+) -> Plan:
     """Choose random points of a table.
 
     Args:
@@ -153,6 +159,7 @@ def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float 
         entries: how many points; all there are, if there are fewer.
         seed: chooses them.
         at: values of some axes that all points shall have, each one that the axis holds.
+        trust: whether the decks of a user's own netlist may run commands and read any file.
 
     Raises:
         TableError: no such axis or value, or netlists that were changed since the table was made.
@@ -176,7 +183,7 @@ def plan(table: LookupTable, *, entries: int, seed: int, at: Mapping[str, float 
         for where in zip(*np.unravel_index(chosen, shape), strict=True)
     ]
     try:
-        parts = tuple(narrowed_parts(table, points))
+        parts = tuple(narrowed_parts(table, points, trust=trust))
     except (KeyError, TypeError, AttributeError) as error:  # what a lineage written by hand lacks
         raise TableError(
             f"table {table.name} cannot be simulated again: its lineage and axes are not those of its "
@@ -234,7 +241,7 @@ def verify(plan: Plan, *, tolerance: float | None = None, engine: BareEngine) ->
         },
         batched=_is_batched(table),
         # A netlist's lineage holds its base deck, of which each point's is a variant.
-        familiar=isinstance(definition_of(table), NetlistDefinition)
+        familiar=table.lineage.get("procedure") == NetlistDefinition.procedure
         or not decks.isdisjoint(table.lineage.get("decks", ())),
         beyond=tuple(beyond),
     )

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.sampler import BinnedFunction, PulseSampler, tabulate
@@ -30,6 +29,8 @@ class AffineWidth:
 
 def fit_affine(sampler: PulseSampler, *, steepness: float) -> AffineWidth:
     """Least-squares fit of P(offset + nu span) to tanh(steepness nu) on 0 < nu <= 1."""
+    from scipy.optimize import least_squares  # slow to import, and seldom needed
+
     nu = np.linspace(0.005, 1.0, 200)
     wanted = np.tanh(steepness * nu)
     early, late = sampler.position(np.array([0.05, 0.95]))

@@ -78,7 +78,13 @@ class State:
         }
 
     def take(self, counted: Mapping[str, Any], arrays: Arrays) -> None:
-        """Go on from what another state ``counted``, its pulses among the arrays."""
+        """Go on from what another state ``counted``, its pulses among the arrays.
+
+        Raises:
+            ValueError: it is of a network of other layers.
+        """
+        if len(counted["inputs"]) not in (0, len(self.network)):
+            raise ValueError(f"inputs of {len(counted['inputs'])} layers")
         for moments, kept in zip(self.adams, counted["adam"], strict=True):
             for name, each in vars(moments).items():
                 each.steps = kept[name]["steps"]

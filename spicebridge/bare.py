@@ -7,6 +7,7 @@ reading of their answers. What both share is the deck and the measure, a functio
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -29,6 +30,7 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.failure import Failure, kept_text, unkept_failure
 from spicebridge.files import write_text
+from spicebridge.levels import PREFIX
 from spicebridge.measured_vectors import unmeasured
 from spicebridge.netlist_text import lines_of
 from spicebridge.ngspice_words import ABORTED, ALTERED, UNSOLVED, told_reason
@@ -90,18 +92,15 @@ def program_version(program: str) -> str:
 def keep_for_program(deck: Deck, folder: Path) -> Path:
     """Write the deck into ``folder`` as the bare program runs it, and return its path.
 
-    Without a ``.save`` line, bare ngspice keeps only what a ``.meas`` line names, and of that not all; it
-    then gets ``.save all``, which is what libngspice does by itself. A trusted deck whose own commands
-    simulate gets ``quit`` after them, where bare ngspice would run its analyses once more.
+    A trusted deck whose own commands simulate gets ``quit`` after them, where bare ngspice would run its
+    analyses once more.
     """
     text = deck.replayable()
     if _simulates_itself(deck):
         before, end, after = text.rpartition("\n.endc")
         text = f"{before}\nquit{end}{after}"
-    elif not any(line.lower().startswith(".save") for line in lines_of(deck.text)):
-        text = text.removesuffix(".end\n") + ".save all\n.end\n"
     path = _kept_path(folder, deck.digest)
-    write_text(path, text)
+    deck.write(path, text)
     return path
 
 
@@ -218,7 +217,7 @@ def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
     if not _simulates_itself(deck):
         with tempfile.TemporaryDirectory() as scratch:
             raw = Path(scratch) / "deck.raw"
-            said.append(programs.run(deck, kept, "-r", str(raw)))
+            said.append(programs.run(deck, _analysed(deck, kept, Path(scratch)), "-r", str(raw)))
             try:
                 analysis, vectors = read_raw(raw.read_bytes() if raw.is_file() else b"")
             except SpicebridgeError as error:
@@ -227,7 +226,11 @@ def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
     if names := deck.measures:
         said.append(programs.run(deck, kept))
         measures = _measures(names, said[-1])
-        measures |= dict.fromkeys(unmeasured(deck, said[-1].splitlines()), float("nan"))
+        if deck.levels is not None:
+            for _ in range(deck.levels.depth):  # each time the next results of a chain have all their digits
+                said.append(_ran_with(deck, measures, programs))
+                measures = _measures(names, said[-1])
+        measures |= dict.fromkeys(unmeasured(deck.lines, said[-1].splitlines()), float("nan"))
     return Waveforms(
         analysis=analysis,
         vectors=vectors,
@@ -237,13 +240,31 @@ def _simulated(deck: Deck, folder: Path, programs: _Programs) -> Waveforms:
     )
 
 
+def _analysed(deck: Deck, kept: Path, scratch: Path) -> Path:
+    """The file whose run writes a raw file, which ngspice does not do where commands end the run."""
+    if not deck.needs_run:
+        return kept
+    path = scratch / kept.name
+    deck.write(path, deck.replayable(run=False))
+    return path
+
+
+def _ran_with(deck: Deck, measures: Mapping[str, float], programs: _Programs) -> str:
+    """What the program says of a deck whose measures at others' results take those to all their digits."""
+    known = {name: value for name, value in measures.items() if math.isfinite(value)}
+    with tempfile.TemporaryDirectory() as scratch:
+        path = _kept_path(Path(scratch), deck.digest)
+        deck.write(path, deck.replayable(known))
+        return programs.run(deck, path)
+
+
 def _measures(names: Sequence[str], said: str) -> dict[str, float]:
     """The printed results of the named ``.meas`` lines; NaN for one without."""
     measures = dict.fromkeys(names, float("nan"))
     for line in said.splitlines():
-        if (match := _RESULT.match(line)) and match[1].lower() in measures:
+        if (match := _RESULT.match(line)) and (name := match[1].lower().removeprefix(PREFIX)) in measures:
             with contextlib.suppress(ValueError):
-                measures[match[1].lower()] = float(match[2])
+                measures[name] = float(match[2])
     return measures
 
 

@@ -142,6 +142,8 @@ def parts_of(deck: Deck) -> Parts:
     definitions: list[tuple[str, ...]] = []
     lines: dict[str, list[str]] = {}
     depth = 0
+    if deck.levels is not None:
+        raise _refusal(deck.name, deck.levels.lines[0], "names another measure's result")
     if random := random_line(deck):
         raise _refusal(
             deck.name, random, "draws random numbers, of which the copies would share one sequence"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.limits import RECORD, LimitError
+from spicebridge.foreign import ForeignError
 from spicebridge.project import reference_folder, results_folder
-from spicebridge.reading import read_bytes
+from spicebridge.record_shape import read_record
 from spicebridge.settings import listed
 from spicebridge.table import LookupTable, TableError, load_table
 
@@ -36,7 +35,7 @@ def available_tables() -> dict[str, Path]:
 
 def _tables_in(folder: Path) -> list[Path]:
     # A dot begins the temporary name of a file that a killed process was writing.
-    return [path for path in sorted(folder.glob("*.h5")) if not path.name.startswith(".")]
+    return [path for path in sorted(folder.glob("*.h5")) if not path.name.startswith(".") and path.is_file()]
 
 
 def find_table(name: str) -> LookupTable:
@@ -75,7 +74,8 @@ def available_runs() -> dict[str, Path]:
     """Records by experiment; a working one hides the reference of its name."""
     found = {}
     for folder in (reference_folder() / "runs", results_folder() / "runs"):
-        found.update({path.parent.name: path for path in sorted(folder.glob("*/record.json"))})
+        kept = (path for path in sorted(folder.glob("*/record.json")) if path.is_file())
+        found.update({path.parent.name: path for path in kept})
     return found
 
 
@@ -100,13 +100,11 @@ def find_record(name: str, *, also: Iterable[str] = ()) -> dict[str, Any]:
     if path is None:
         raise SpicebridgeError(f"there is no run {name!r}. {advice}")
     try:
-        record: dict[str, Any] = json.loads(read_bytes(path, RECORD))
-        _ = record["experiment"], record["tables"]  # what every record has
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return read_record(path)
+    except ForeignError as error:
         raise SpicebridgeError(
-            f"{path} is not a readable run record ({type(error).__name__}). Delete it and train again."
+            f"{path} is not a readable run record: {error}. Delete it and train again."
         ) from error
-    return record
 
 
 def _latest(known: Mapping[str, Path]) -> Path | None:
@@ -125,6 +123,6 @@ def _latest(known: Mapping[str, Path]) -> Path | None:
 def _finished(path: Path) -> str:
     """When a record says that its run ended (ISO 8601, UTC); empty if it does not say."""
     try:
-        return str(json.loads(read_bytes(path, RECORD))["circumstances"]["finished"])
-    except (OSError, ValueError, KeyError, TypeError, LimitError):
+        return str(read_record(path)["circumstances"]["finished"])
+    except (ForeignError, LookupError, TypeError):
         return ""

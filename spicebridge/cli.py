@@ -20,12 +20,14 @@ from spicebridge.terminal import (
     bar,
     check_plot,
     cores,
+    echo,
     pairs,
     print_json,
     revision,
     save_figure,
     sweep_bar,
     title,
+    visible,
     yes,
 )
 from spicebridge.terminal import seeds as seed_list
@@ -49,7 +51,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SpicebridgeError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
         except KeyboardInterrupt:
             after = signal.SIG_IGN
             raise click.ClickException(
@@ -95,12 +97,12 @@ def doctor(as_json: bool) -> None:
         print_json(found)
     else:
         ngspice = found["ngspice"]
-        click.echo(f"ngspice     {ngspice['version'] or 'none'}   {ngspice['library'] or ''}")
-        click.echo(f"simulates   {yes(ngspice['simulates'])}")
-        click.echo(f"OSDI        {'not tried' if ngspice['osdi'] is None else yes(ngspice['osdi'])}")
-        click.echo(f"compiler    {found['compiler'] or 'none'}")
+        echo(f"ngspice     {ngspice['version'] or 'none'}   {ngspice['library'] or ''}")
+        echo(f"simulates   {yes(ngspice['simulates'])}")
+        echo(f"OSDI        {'not tried' if ngspice['osdi'] is None else yes(ngspice['osdi'])}")
+        echo(f"compiler    {found['compiler'] or 'none'}")
         for problem in found["problems"]:
-            click.echo(f"problem     {problem}")
+            echo(f"problem     {problem}")
     sys.exit(0 if found["ok"] else 1)
 
 
@@ -128,18 +130,20 @@ def list_(as_json: bool) -> None:
         print_json(found)
         return
     for kind, entries in found.items():
-        click.echo(kind)
+        echo(kind)
         for name, about in entries.items():
-            click.echo(f"  {name:<24} {about}")
+            echo(f"  {name:<24} {about}")
         if not entries:
-            click.echo("  none yet")
+            echo("  none yet")
 
 
 @main.command()
 @click.argument("deck", type=click.Path(path_type=Path))
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Override a .param; repeatable.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write the waveforms as PNG, SVG or PDF.")
-@click.option("--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b.")
+@click.option(
+    "--export", type=click.Path(path_type=Path), help="Write the deck for bare ngspice -b, models beside it."
+)
 @click.option("--compat", metavar="MODE", help="As ngspice's ngbehavior: hsa, ltpsa ...; none for none.")
 @click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
@@ -156,7 +160,6 @@ def simulate(
 
     Example: spicebridge simulate netlists/mtj_write.cir --set v_write=0.55 --plot write.png
     """
-    from spicebridge.files import write_text
     from spicebridge.netlist import read_deck
     from spicebridge.permission import TRUSTED, outside
     from spicebridge.project import netlists_folder
@@ -172,11 +175,11 @@ def simulate(
     if startup is not None and netlists_folder() not in deck.resolve().parents:
         remedy = "Add this to the command: --compat MODE"
         for note in refuse_startup(startup, compat=mode, lines=read.top_level, remedy=remedy):
-            click.echo(f"Note: {note}", err=True)
+            echo(f"Note: {note}", err=True)
     chosen = read.with_parameters(**pairs(settings))
     recorded = run(chosen)
     if export is not None:
-        write_text(export, chosen.replayable())
+        chosen.write(export)
     if plot is not None:
         from spicebridge.plots import waveform_figure
 
@@ -193,10 +196,10 @@ def simulate(
         )
         return
     points = max((len(values) for values in recorded.vectors.values()), default=0)
-    click.echo(f"{chosen.name}   digest {chosen.digest[:12]}   {recorded.analysis}, {points} points")
-    click.echo(measures_text(recorded.measures) or "  no .meas lines")
+    echo(f"{chosen.name}   digest {chosen.digest[:12]}   {recorded.analysis}, {points} points")
+    echo(measures_text(recorded.measures) or "  no .meas lines")
     if plot is not None:
-        click.echo(f"Plot: {plot}")
+        echo(f"Plot: {plot}")
 
 
 @main.command("compile")
@@ -217,18 +220,20 @@ def compile_(model: Path, output: Path | None, compiler: str) -> None:
     Example: spicebridge compile netlists/devices/stt_mtj.va
     """
     from spicebridge.files import write_bytes
-    from spicebridge.project import cache_folder
+    from spicebridge.project import private_cache
     from spicebridge.verilog_a import compile_model
 
-    compiled = compile_model(model, cache=cache_folder() / "models", compiler=compiler)
+    compiled = compile_model(model, cache=private_cache() / "models", compiler=compiler)
     target = output or model.with_suffix(".osdi")
     write_bytes(target, compiled.library.read_bytes())
-    click.echo(f"{compiled.module}({', '.join(compiled.terminals)})   digest {compiled.digest[:12]}")
+    echo(f"{compiled.module}({', '.join(compiled.terminals)})   digest {compiled.digest[:12]}")
+    if compiled.type != compiled.module:
+        echo(f"ngspice has a {compiled.module} of its own: .model CARD {compiled.type} names this one.")
     for each in compiled.parameters:
         unit = "" if each.unit in ("", "1") else f" {each.unit}"
         kind = "instance" if each.is_instance else "model"
-        click.echo(f"  {each.name:<12} {each.default + unit:<18} {kind:<9} {each.description}")
-    click.echo(f"Written: {target}")
+        echo(f"  {each.name:<12} {each.default + unit:<18} {kind:<9} {each.description}")
+    echo(f"Written: {target}")
 
 
 @main.command()
@@ -236,6 +241,7 @@ def compile_(model: Path, output: Path | None, compiler: str) -> None:
 @click.option("--quick/--full", default=True, show_default=True, help=SIZE_HELP)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask cluster to run on instead of this machine.")
+@click.option("--insecure-scheduler", is_flag=True, help="Let ADDRESS be another machine's without TLS.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
 @click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--reference", is_flag=True, help="Write the tracked reference table.")
@@ -244,6 +250,7 @@ def characterize(
     quick: bool,
     workers: int | None,
     scheduler: str | None,
+    insecure_scheduler: bool,
     settings: tuple[str, ...],
     trust: bool,
     reference: bool,
@@ -260,7 +267,7 @@ def characterize(
     from characterization.run import make_table
     from spicebridge.catalog import table_path
     from spicebridge.cluster import cluster_engine, connect
-    from spicebridge.project import reference_folder, store_file
+    from spicebridge.project import private_cache, reference_folder, store_file
     from spicebridge.settings import parse_setting
     from spicebridge.show import holes_text, table_text
     from spicebridge.simulator import ngspice_version
@@ -269,12 +276,13 @@ def characterize(
     overrides = {key: parse_setting(text) for key, text in pairs(settings).items()}
     size = "quick" if quick else "full"
     definitions = [load_definition(name, size=size, overrides=overrides, trust=trust) for name in names]
-    executor: Executor | None = connect(scheduler) if scheduler else None
+    executor: Executor | None = None if scheduler is None else connect(scheduler, insecure=insecure_scheduler)
     version = cluster_engine(executor) if executor else ngspice_version()
+    private_cache()
     holes = 0
     for definition in definitions:
         for note in getattr(definition, "notes", ()):
-            click.echo(f"Note: {note}", err=True)
+            echo(f"Note: {note}", err=True)
         counted: Counter[str] = Counter()
         with sweep_bar(definition.name) as show:
             engine = Engine(
@@ -291,17 +299,17 @@ def characterize(
         tracked = reference_folder() / "tables" / f"{table.name}.h5"
         path = tracked if reference else table_path(table.name)
         table.save(path)
-        click.echo(table_text(table))
-        click.echo(f"This time: {counted['simulated']} simulated, {counted['stored']} from the store")
-        click.echo(f"Written: {path}\n")
+        echo(table_text(table))
+        echo(f"This time: {counted['simulated']} simulated, {counted['stored']} from the store")
+        echo(f"Written: {path}\n")
         if settings and path != tracked and tracked.is_file():
-            click.echo(
+            echo(
                 f"Note: made with {', '.join(settings)}; train reads it instead of the reference until it is "
                 f"deleted: {path}",
                 err=True,
             )
         if table.holes:
-            click.echo(holes_text(table), err=True)
+            echo(holes_text(table), err=True)
             holes += len(table.holes)
     if holes:
         raise SpicebridgeError(
@@ -327,21 +335,24 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     Example: spicebridge show mtj_write p_switch --plot p_switch.png
     """
     from spicebridge.catalog import find_table
+    from spicebridge.foreign import worked_out
     from spicebridge.show import describe, quantity_text, table_text
 
     check_plot(plot)
     found = find_table(table)
-    text = quantity_text(found, quantity) if quantity else table_text(found)
+    with worked_out(f"table {found.name}", "Make it again."):
+        text = quantity_text(found, quantity) if quantity else table_text(found)
+        described = describe(found)
     if plot is not None:
         from spicebridge.plots import table_figure
 
         save_figure(table_figure(found, quantity or found.quantities[0]), plot)
     if as_json:
-        print_json(describe(found))
+        print_json(described)
         return
-    click.echo(text)
+    echo(text)
     if plot is not None:
-        click.echo(f"Plot: {plot}")
+        echo(f"Plot: {plot}")
 
 
 @main.command()
@@ -353,6 +364,7 @@ def show(table: str, quantity: str | None, plot: Path | None, as_json: bool) -> 
     "--tolerance", type=click.FloatRange(0), default=None, help="Relative; the table's own if not given."
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
 def verify(
     table: str,
@@ -361,6 +373,7 @@ def verify(
     at: tuple[str, ...],
     tolerance: float | None,
     workers: int | None,
+    trust: bool,
     as_json: bool,
 ) -> None:
     """Simulate random entries of a table again with the bare ngspice program, and compare.
@@ -373,19 +386,22 @@ def verify(
     from characterization.verify import verify as compare
     from spicebridge.bare import BareEngine
     from spicebridge.catalog import find_table
+    from spicebridge.foreign import worked_out
     from spicebridge.project import results_folder
     from spicebridge.settings import parse_setting
 
     where = {axis: parse_setting(text) for axis, text in pairs(at, option="--at").items()}
-    chosen = plan(find_table(table), entries=entries, seed=seed, at=where)
-    click.echo(cost_text(chosen), err=True)
+    kept = find_table(table)
+    with worked_out(f"the lineage of table {kept.name}", "Make it again."):
+        chosen = plan(kept, entries=entries, seed=seed, at=where, trust=trust)
+    echo(cost_text(chosen), err=True)
     with sweep_bar(f"verify {chosen.table.name}") as show:
         engine = BareEngine(folder=results_folder() / "verify", workers=workers or cores(), progress=show)
         found = compare(chosen, tolerance=tolerance, engine=engine)
     if as_json:
         print_json(verification_record(found))
     else:
-        click.echo(verification_text(found))
+        echo(verification_text(found))
     sys.exit(0 if found.ok else 1)
 
 
@@ -431,13 +447,13 @@ def train(
     tables = {name: find_table(name) for name in chosen.tables.names}
     for name, table in tables.items():
         if changed := changed_netlists(table, netlists_folder()):
-            click.echo(
+            echo(
                 f"Note: {listed(changed)} changed since table {name} was made; "
                 f"'spicebridge characterize {name}' brings it up to date.",
                 err=True,
             )
     if silent := unknown_elements(list(tables.values())):
-        click.echo(
+        echo(
             f"Note: {', '.join(silent)} does not say what its cell is made of, so it is not known whether "
             "all tables are of the same device, transistors and supply.",
             err=True,
@@ -460,13 +476,13 @@ def train(
         )
     saturation = record.get("device", {}).get("saturation")
     if saturation is not None and saturation < SATURATED:
-        click.echo(
+        echo(
             f"Note: the longest pulse of {chosen.tables.names[0]} switches with P = {saturation:.4f} only, "
             "so that whole weight steps can fail. A longer t_max in the table mends it.",
             err=True,
         )
-    click.echo(headline_text(record))
-    click.echo(f"Written: {folder / 'record.json'}   All of it: spicebridge report {chosen.name}")
+    echo(headline_text(record))
+    echo(f"Written: {folder / 'record.json'}   All of it: spicebridge report {chosen.name}")
 
 
 @main.command()
@@ -480,27 +496,31 @@ def report(run: str, as_json: bool) -> None:
     Example: spicebridge report digits_ternary_mtj
     """
     from nn.studies import accounted
-    from spicebridge.catalog import find_record, tables_by_digest
+    from spicebridge.catalog import available_runs, find_record, tables_by_digest
     from spicebridge.files import write_text
+    from spicebridge.foreign import worked_out
     from spicebridge.lineage import chain
     from spicebridge.project import netlists_folder, results_folder
     from spicebridge.report import html_report, summary, text_report
 
-    record = accounted(find_record(run))
-    if as_json:
-        print_json(summary(record))
-        return
-    click.echo(text_report(record))  # before the page, of which no part may cost the figures
-    tables = tables_by_digest()
-    page = html_report(
-        record,
-        tables=tables,
-        chain=chain(record, tables, netlists_folder()),
-        write=_one_write(record, tables),
-    )
+    record = find_record(run)
+    remedy = f"Train it again, or delete its folder: {available_runs().get(record['experiment'], run)}"
+    with worked_out(f"the record of {record['experiment']}", remedy):
+        record = accounted(record)
+        if as_json:
+            print_json(summary(record))
+            return
+        echo(text_report(record))  # before the page, of which no part may cost the figures
+        tables = tables_by_digest()
+        page = html_report(
+            record,
+            tables=tables,
+            chain=chain(record, tables, netlists_folder()),
+            write=_one_write(record, tables),
+        )
     path = results_folder() / "reports" / f"{record['experiment']}.html"
     write_text(path, page)
-    click.echo(f"Page: {path}")
+    echo(f"Page: {path}")
 
 
 def _one_write(record: Mapping[str, Any], tables: Mapping[str, LookupTable]) -> Waveforms | None:
@@ -520,15 +540,16 @@ def _one_write(record: Mapping[str, Any], tables: Mapping[str, LookupTable]) -> 
         if isinstance(definition, Definition) and isinstance(definition.cell, Cell):
             return run_deck(example_write(definition.cell, v_write=v_write))
     except SpicebridgeError as error:
-        click.echo(f"Note: no waveforms of a write on the page. {error}", err=True)
+        echo(f"Note: no waveforms of a write on the page. {error}", err=True)
     return None
 
 
 @main.command()
 @click.argument("name", default="latest")
 @click.option("--replay", is_flag=True, help="Simulate the tables anew and compare their digests.")
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the chain as JSON.")
-def trace(name: str, replay: bool, as_json: bool) -> None:
+def trace(name: str, replay: bool, trust: bool, as_json: bool) -> None:
     """Trace a run's figures, or a table, back to decks, models and sources.
 
     NAME is 'latest', an experiment's name or a table's name. With --replay every deck is simulated again and
@@ -539,35 +560,42 @@ def trace(name: str, replay: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from spicebridge.catalog import available_tables, find_record, find_table, tables_by_digest
+    from spicebridge.foreign import worked_out
     from spicebridge.lineage import chain, chain_text, table_chain
     from spicebridge.project import netlists_folder
 
     if name in available_tables() or name.endswith(".h5"):
         table = find_table(name)
-        links: tuple[Any, ...] = (table_chain(table, netlists_folder()),)
+        with worked_out(f"the lineage of table {table.name}", "Make it again."):
+            links: tuple[Any, ...] = (table_chain(table, netlists_folder()),)
         concerned: dict[str, Any] = {table.digest: table}
     else:
         record = find_record(name, also=available_tables())
         known = tables_by_digest()
-        links = chain(record, known, netlists_folder())
+        with worked_out(f"the record of {record['experiment']}", "Train it again."):
+            links = chain(record, known, netlists_folder())
         concerned = {each["digest"]: known.get(each["digest"]) for each in record["tables"]}
-    replayed = [_replayed(digest, table) for digest, table in concerned.items()] if replay else []
+    replayed = (
+        [_replayed(digest, table, trust=trust) for digest, table in concerned.items()] if replay else []
+    )
     if as_json:
         print_json({"chain": [asdict(link) for link in links], "replay": replayed})
     else:
-        click.echo(chain_text(links))
+        echo(chain_text(links))
         for each in replayed:
-            click.echo(f"replay {each['table']}: {each['outcome']}")
+            echo(f"replay {each['table']}: {each['outcome']}")
     if any(not each["same"] for each in replayed):
         sys.exit(1)
 
 
-def _replayed(digest: str, table: Any) -> dict[str, Any]:
+def _replayed(digest: str, table: Any, *, trust: bool) -> dict[str, Any]:
     """Whether a table, simulated again from its lineage, has the same digest."""
     from characterization.replay import replay
+    from spicebridge.foreign import worked_out
     from spicebridge.simulator import ngspice_version
 
     if table is None:
         return {"table": digest[:12], "same": False, "outcome": "not here, so it cannot be replayed"}
-    with sweep_bar(f"replay {table.name}") as show:
-        return replay(table, workers=cores(), version=ngspice_version(), progress=show)
+    what = f"the lineage of table {table.name}"
+    with worked_out(what, "Make it again."), sweep_bar(f"replay {table.name}") as show:
+        return replay(table, workers=cores(), version=ngspice_version(), progress=show, trust=trust)

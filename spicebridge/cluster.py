@@ -13,15 +13,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 from platform import node
+from typing import Any
 
 from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
 from spicebridge.netlist import make_deck
-from spicebridge.project import cache_folder
+from spicebridge.project import private_cache
 from spicebridge.simulator import SimulationError, whole
 from spicebridge.workers import Answer, Pool, Task
 
@@ -44,12 +46,19 @@ class ClusterError(SpicebridgeError):
     """A cluster that cannot be used."""
 
 
-def connect(address: str) -> Executor:
+def connect(address: str, *, insecure: bool = False) -> Executor:
     """The Dask cluster at ``address`` as an executor.
 
+    Args:
+        address: the scheduler's, ``tls://HOST:PORT`` say, or ``tcp://HOST:PORT`` on this machine.
+        insecure: whether a scheduler on another machine may be reached without TLS. Who reaches it, or
+            answers in its place, runs code of theirs here and on its workers.
+
     Raises:
-        ClusterError: Dask is not installed, or no scheduler answers there.
+        ClusterError: Dask is not installed, no scheduler answers there, or only an insecure one would.
     """
+    if not address.strip():
+        raise ClusterError("--scheduler needs an address, such as tls://HOST:8786.")
     try:
         from distributed import Client
         from distributed.comm.addressing import get_address_host_port
@@ -57,6 +66,15 @@ def connect(address: str) -> Executor:
         raise ClusterError(
             "--scheduler needs Dask, which is not installed: pip install distributed."
         ) from error
+    if not (insecure or address.lower().startswith("tls://") or _is_this_machine(address)):
+        raise ClusterError(
+            f"{address!r} is another machine's, without TLS: who reaches it, or answers in its place, runs "
+            "code of theirs here and there. Use tls://HOST:PORT with Dask's own certificates, or a tunnel "
+            "(ssh -L 8786:localhost:8786 HOST) and tcp://localhost:8786; see docs/security.md. In a network "
+            "that you trust whole, add --insecure-scheduler."
+        )
+    if address.lower().startswith("tls://"):
+        _refuse_missing_certificates(address)
     # What goes wrong comes back with the decks; Dask's own log of it is long.
     for name in ("distributed", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -68,7 +86,7 @@ def connect(address: str) -> Executor:
         client = Client(  # type: ignore[no-untyped-call]  # Dask's
             address, timeout=_ANSWERS_WITHIN, set_as_default=False
         )
-    except (OSError, ValueError, OverflowError) as error:
+    except Exception as error:  # of many kinds, where something else than a scheduler answers
         raise ClusterError(
             f"no Dask scheduler answers at {address!r} ({error}). Start one with 'dask scheduler', and "
             "workers with 'dask worker ADDRESS --nthreads 1'."
@@ -80,6 +98,31 @@ def connect(address: str) -> Executor:
             "--nthreads 1'."
         )
     return client.get_executor(pure=False)  # type: ignore[no-untyped-call]  # Dask's
+
+
+def _refuse_missing_certificates(address: str) -> None:
+    """Refuse TLS for which Dask's settings name no certificates."""
+    from distributed.security import Security
+
+    security: Any = Security  # Dask's, untyped
+    settings = security().get_tls_config_for_role("client")
+    missing = [name for name in ("ca_file", "cert", "key") if not settings[name]]
+    if missing:
+        raise ClusterError(
+            f"{address!r} needs certificates, and Dask's settings name no {', '.join(missing)}. Set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, __CLIENT__CERT and __CLIENT__KEY as docs/security.md says."
+        )
+
+
+def _is_this_machine(address: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    host = address.rpartition("://")[2].rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def cluster_engine(executor: Executor) -> str:
@@ -215,10 +258,11 @@ class _Handful:
         models = []
         for model in deck.models:
             place = _place(model.library)
-            if not model.library.is_file():
-                model = replace(model, library=cache_folder().resolve() / "models" / place)
-            if not model.library.is_file():
-                write_bytes(model.library, self.libraries[place])
+            content = self.libraries[place]
+            if not _holds(model.library, content):
+                model = replace(model, library=(private_cache() / "models").resolve() / place)
+            if not _holds(model.library, content):
+                write_bytes(model.library, content)
             models.append(model)
         return replace(deck, models=tuple(models)) if models else deck
 
@@ -264,6 +308,10 @@ def _here_again(error: SpicebridgeError | None, deck: Deck) -> SpicebridgeError 
 def _libraries(tasks: Sequence[Task]) -> dict[str, bytes]:
     paths = {model.library for task in tasks for model in task.deck.models}
     return {_place(path): path.read_bytes() for path in paths}
+
+
+def _holds(library: Path, content: bytes) -> bool:
+    return library.is_file() and library.read_bytes() == content
 
 
 def _place(library: Path) -> str:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.files import write_text
+from spicebridge.files import write_bytes, write_text
+from spicebridge.levels import Levels, levels_of
+from spicebridge.measured_vectors import saves, saving_line
 from spicebridge.netlist_text import lines_of
 from spicebridge.settings import listed, shortened
 from spicebridge.startup import startup_for
@@ -28,6 +32,7 @@ _NEXT_PARAMETER = re.compile(r"\s*,?\s*(?:$|[A-Za-z_]\w*\s*(?:\([^)]*\)\s*)?=)")
 _MEASURE = re.compile(
     r"^\.?meas(?:ure)?\s+(?:tran|ac|dc|op|sp|noise|tf)\s+([A-Za-z_]\w*)(?:\s|$)", re.IGNORECASE
 )
+_READS_CIRCUIT = re.compile(r"(?<![\w@.])(?:v\w{0,2}|i\w?|par)\s*\(|^\.(?:print|plot|four)", re.IGNORECASE)
 _PRINTING = (".print", ".plot", ".four", ".meas")
 _UNPRINTED = frozenset({".tran", ".ac", ".dc", ".noise", ".sp", ".disto", ".pss"})  # .op and .tf print
 COMPAT = "* run with ngspice -n -b -D ngbehavior="  # a kept deck's line, by which its mode is known
@@ -69,20 +74,76 @@ class Deck:
         content = "\n".join([self.text, *models, *compat])
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def replayable(self) -> str:
-        """The deck as a file that bare ``ngspice -b`` runs on this machine."""
+    @cached_property
+    def levels(self) -> Levels | None:
+        """Its measures at others' results, which ngspice's own lines cannot be; None if there are none.
+
+        A trusted deck with commands of its own has none: it can do without.
+
+        Raises:
+            LevelError: one cannot be carried out.
+        """
+        return None if ".control" in self.text.lower() else levels_of(self.lines, self.parameters)
+
+    @property
+    def netlist(self) -> str:
+        """The text that ngspice loads: without the measures at others' results, with what these need."""
+        if self.levels is None:
+            return self.text
+        loaded = [line for line in self.lines if line not in self.levels.lines]
+        return "\n".join([*loaded, *self.levels.parameters])
+
+    @property
+    def saving_line(self) -> str:
+        """A ``.save`` line of what its measures read and ngspice would not keep; empty where it keeps all."""
+        late = () if self.levels is None else self.levels.lines
+        return saving_line([line for line in self.lines if line not in late], late)
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether the bare program runs its measures by a command only.
+
+        So it does those at others' results; and of a deck that prints nothing and measures devices' inner
+        quantities only, it says that there is nothing to simulate.
+        """
+        if ".control" in self.text.lower():
+            return False  # a trusted deck's own commands do
+        if self.levels is not None:
+            return True
+        printing = [line.lower() for line in self.lines if line.lower().startswith(_PRINTING)]
+        return bool(printing) and not any(_READS_CIRCUIT.search(line) for line in printing)
+
+    def replayable(self, values: Mapping[str, float] = MappingProxyType({}), *, run: bool = True) -> str:
+        """The deck as a file that bare ``ngspice -b`` runs where its models lie beside it (see ``write``).
+
+        Args:
+            values: results that measures at others' results take to all their digits, by lower-case name.
+            run: whether a command may run it, if it needs that; the program then writes no raw file.
+        """
         control = [".control", "set num_threads=1", "set no_mem_check"]
-        control += [f"pre_osdi {model.library}" for model in self.models]
+        control += [f"pre_osdi {_beside(model)}" for model in self.models]
         compat = [f"{COMPAT}{self.compat}"] if self.compat else []
-        head = [f"* {self.name} {self.digest}", *compat, *control, ".endc"]
-        return "\n".join([*head, self.text, ".end", ""])
+        # Without a .save line the program keeps only what .meas lines name, and of that not all.
+        save = self.saving_line or ("" if saves(self.lines) else ".save all")
+        text = self.text
+        late: Sequence[str] = ()
+        if self.levels is not None:
+            compat += self.levels.parameters
+            late = self.levels.commands_with(values)
+            text = "\n".join(f"*{line}" if line in self.levels.lines else line for line in self.lines)
+        if run and self.needs_run:
+            control += ["run", *late, "quit"]
+        # The name may be a file's, which may hold a line feed.
+        title = "".join(each if each.isprintable() else "?" for each in self.name)
+        head = [f"* {title} {self.digest}", *compat, *([save] if save else []), *control, ".endc"]
+        return "\n".join([*head, text, ".end", ""])
 
     def replay_command(self, path: Path) -> str:
         """The command by which the bare program runs the deck kept at ``path`` as it was run here."""
         options = self.program_options if self.compat or startup_for(path.parent) is not None else ()
         # Without a line that prints, the program simulates nothing; with -r it leaves .meas lines out.
         raw = ["-r", str(path.with_suffix(".raw"))] if self._prints_nothing else []
-        return " ".join(["ngspice", *options, "-b", *raw, str(path)])
+        return shlex.join(["ngspice", *options, "-b", *raw, str(path)])
 
     @property
     def _prints_nothing(self) -> bool:
@@ -99,8 +160,19 @@ class Deck:
     def keep(self, folder: Path) -> Path:
         """Write the replayable deck into ``folder`` and return its path."""
         path = folder / f"{self.digest[:12]}.cir"
-        write_text(path, self.replayable())
+        self.write(path)
         return path
+
+    def write(self, path: Path, text: str | None = None) -> None:
+        """Write the replayable deck, or another ``text`` of it, and its compiled models beside it.
+
+        So ngspice is given names of our own only: in those of a user's folders it would read commands.
+        """
+        for model in self.models:
+            place, library = path.parent / _beside(model), model.library.read_bytes()
+            if not place.is_file() or place.read_bytes() != library:
+                write_bytes(place, library)
+        write_text(path, self.replayable() if text is None else text)
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -219,6 +291,11 @@ def _opened(line: str, wanted: Collection[str], name: str) -> tuple[str, list[st
         return f"{match[1]}={_OPEN}"
 
     return _ASSIGNMENT.sub(written, line), opened
+
+
+def _beside(model: CompiledModel) -> str:
+    """Where a kept deck's model lies, from its folder."""
+    return f"models/{model.build}.osdi"
 
 
 def spice_number(value: float | str) -> str:

@@ -14,20 +14,20 @@ from spicebridge.deck import Deck
 
 def builds(deck: Deck) -> dict[str, str]:
     """The builds of the deck's models by the name that ngspice knows each by."""
-    return {model.module.lower(): model.build for model in deck.models}
+    return {model.type.lower(): model.build for model in deck.models}
 
 
 def misfit(deck: Deck, held: Mapping[str, str]) -> str | None:
     """The model that a process holding these builds would take for another in this deck; None if it fits."""
     brought: dict[str, str] = {}
     for model in deck.models:
-        name = model.module.lower()
+        name = model.type.lower()
         if {held.get(name, model.build), brought.setdefault(name, model.build)} != {model.build}:
-            return model.module
+            return model.type
     return next((name for name in held if name not in brought and _names(deck, name)), None)
 
 
-def _names(deck: Deck, module: str) -> bool:
-    """Whether a ``.model`` card of the deck is of this module."""
-    card = rf"^\.model\s+\S+\s+{re.escape(module)}(?:[\s(]|$)"
+def _names(deck: Deck, kind: str) -> bool:
+    """Whether a ``.model`` card of the deck is of this type."""
+    card = rf"^\.model\s+\S+\s+{re.escape(kind)}(?:[\s(,]|$)"
     return re.search(card, deck.text, re.IGNORECASE | re.MULTILINE) is not None

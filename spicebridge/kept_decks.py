@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from spicebridge.deck import COMPAT, Deck, DeckError
 from spicebridge.netlist import read_text
 from spicebridge.netlist_text import lines_of
-from spicebridge.verilog_a import CompiledModel, Parameter
+from spicebridge.project import private_cache
+from spicebridge.startup import check_compat
+from spicebridge.verilog_a.build import LIBRARY, cached_model
+from spicebridge.verilog_a.model import CompiledModel
+
+_LATE = re.compile(r"^\*(?=\.meas)", re.IGNORECASE | re.MULTILINE)
 
 
 def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
@@ -18,11 +23,12 @@ def kept_deck(path: Path, digest: str, *, name: str) -> Deck:
     Raises:
         DeckError: the file or a compiled model is gone, or is not what it was.
     """
-    lines = lines_of(read_text(path, None))
+    # A measure at another's result stands in a kept deck as a comment: commands in the head carry it out.
+    lines = lines_of(_LATE.sub("", read_text(path, None)))
     try:
         end = lines.index(".endc")
         models = tuple(
-            _kept_model(Path(line.removeprefix("pre_osdi ")))
+            _kept_model(line.removeprefix("pre_osdi "))
             for line in lines[:end]
             if line.startswith("pre_osdi ")
         )
@@ -48,13 +54,18 @@ def kept_command(path: Path) -> str:
 
 
 def _mode_of(lines: Sequence[str]) -> str:
-    return next((line.removeprefix(COMPAT) for line in lines if line.startswith(COMPAT)), "")
+    mode = next((line.removeprefix(COMPAT) for line in lines if line.startswith(COMPAT)), "")
+    return check_compat(mode) if mode else ""
 
 
-def _kept_model(library: Path) -> CompiledModel:
-    """A compiled model of the cache by its library."""
+def _kept_model(named: str) -> CompiledModel:
+    """A compiled model of this machine's cache, whatever file of that name lies beside the deck.
+
+    It is named ``models/BUILD.osdi``, or by a path that ends in its folder in the cache.
+    """
+    path = Path(named)
+    folder = path.parent.name if path.name == LIBRARY else path.stem
+    library = (private_cache() / "models").resolve() / Path(folder).name / LIBRARY
     if not library.is_file():
-        raise FileNotFoundError(library.parent.name)
-    record = json.loads(library.with_name("model.json").read_text(encoding="utf-8"))
-    parameters = tuple(Parameter(**each) for each in record["parameters"])
-    return CompiledModel(record["module"], record["digest"], library, tuple(record["terminals"]), parameters)
+        raise FileNotFoundError(folder)
+    return cached_model(library)

@@ -226,7 +226,8 @@ def _is_users_own(lineage: Mapping[str, Any]) -> bool:
 def chain_text(links: Sequence[Link], *, decks: int = 4) -> str:
     """Chains as indented text: what several figures share is told once, of many decks the first few."""
     told: set[str] = set()
-    return "\n".join(line for link in links for line in _lines(link, 0, decks, told))
+    lines = (line for link in links for line in _lines(link, 0, decks, told))
+    return "\n".join(line.replace("\n", " ") for line in lines)
 
 
 def _lines(link: Link, depth: int, decks: int, told: set[str]) -> Iterator[str]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from spicebridge.deck import Deck, DeckError, parse_number
 from spicebridge.foreign_sweeps import foreign_sweep
 from spicebridge.limits import DEPTH, FILE, INCLUDES, LINES, NETLIST, Budget, LimitError
+from spicebridge.model_types import FILE_TYPES, HARMLESS_TYPES
 from spicebridge.netlist_paths import located, model_beside, modules_in, sources_of_modules
 from spicebridge.netlist_text import Line, logical_lines, unquoted
 from spicebridge.permission import (
-    MODEL_TYPES,
     OURS,
     TRUST,
     Permission,
@@ -24,10 +24,10 @@ from spicebridge.permission import (
     refuse_file,
     refuse_line,
 )
-from spicebridge.project import cache_folder
+from spicebridge.project import private_cache
 from spicebridge.reading import read_bytes
 from spicebridge.settings import listed, shortened
-from spicebridge.verilog_a import CompiledModel, compile_model
+from spicebridge.verilog_a import CompiledModel
 
 # To ngspice a comment does not begin right after quotes, but nothing there counts either.
 _INCLUDE = re.compile(r"""^\.inc(?:lude)?\s+("[^"]+"|'[^']+'|.*?)(?:(?<=["']);.*)?$""", re.IGNORECASE)
@@ -38,6 +38,10 @@ _LIBRARY = re.compile(
 )
 # The other begins a section.
 _SECTION = re.compile(r"""^\.lib[\s"']+([^\s"']+)[\s"']*$""", re.IGNORECASE)
+# The command that loads a model; ngspice takes single quotes around a name, and not double ones.
+_LOADED = re.compile(r"pre_osdi\s+(?:'([^']+)'|([^\s']+))", re.IGNORECASE)
+# A model card: what stands before its type, its name, its type.
+_CARD = re.compile(r"(\.model\s+(\S+)\s+)([^\s(,]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -194,17 +198,20 @@ def _made(reading: _Reading) -> Netlist:
         included = tuple(file for tree in trees for file in tree)
         # What another source includes is no model by itself.
         sources = tuple(each for each in sources if not any(each in tree[1:] for tree in trees))
-    models = tuple(compile_model(source, cache=cache_folder() / "models") for source in sources)
+    if sources:
+        from spicebridge.verilog_a import compile_model
+    models = tuple(compile_model(source, cache=private_cache() / "models") for source in sources)
     _refuse_namesakes(sources, models, reading.name)
     _refuse_mode(reading)
     if reading.permission != OURS:
         for line in kept:
             if cure := foreign_sweep(line.text, parse_number):
                 raise DeckError(f"{line.where}: {cure}")
+    kept = _under_types(kept, models)
     if reading.permission.confined:
-        modules = {model.module.lower() for model in models}
+        types = {model.type.lower() for model in models}
         for line in kept:
-            refuse_line(line, modules)
+            refuse_line(line, types)
     canonical = [line.text for line in kept]
     _check_terminals(canonical, models, reading.name)
     deck = Deck(text="\n".join(canonical), models=models, name=reading.name, compat=reading.compat)
@@ -213,10 +220,9 @@ def _made(reading: _Reading) -> Netlist:
 
 def _sources_in_folders(lines: Sequence[Line], reading: _Reading) -> tuple[Path, ...]:
     """The sources of modules that ``.model`` lines use, and that no source named by itself is called for."""
-    cards = (line.text.lower().split() for line in lines if line.word == ".model")
-    types = {re.split(r"[(,]", words[2])[0] for words in cards if len(words) > 2}
+    types = {card[3].lower() for line in lines if (card := _CARD.match(line.text))}
     named = {name for source in reading.sources for name in modules_in(source)}
-    return sources_of_modules(types - MODEL_TYPES - named, reading.model_folders, reading.permission)
+    return sources_of_modules(types - HARMLESS_TYPES - named, reading.model_folders, reading.permission)
 
 
 def _refuse_mode(reading: _Reading) -> None:
@@ -351,7 +357,7 @@ def _refuse_namesakes(sources: Sequence[Path], models: Sequence[CompiledModel], 
     """Refuse two models of one name, of which ngspice takes the first for both in silence."""
     first: dict[str, tuple[Path, CompiledModel]] = {}
     for source, model in zip(sources, models, strict=True):
-        other, namesake = first.setdefault(model.module.lower(), (source, model))
+        other, namesake = first.setdefault(model.type.lower(), (source, model))
         if namesake.build != model.build:
             raise DeckError(
                 f"{name} loads two models of one name: {namesake.module} of {other} and {model.module} of "
@@ -361,30 +367,63 @@ def _refuse_namesakes(sources: Sequence[Path], models: Sequence[CompiledModel], 
 
 def _check_terminals(lines: list[str], models: tuple[CompiledModel, ...], name: str) -> None:
     """Refuse a Verilog-A device without a node for each terminal, which ngspice leaves open in silence."""
-    terminals = {model.module.lower(): model.terminals for model in models}
-    cards = {}
+    terminals = {model.type.lower(): model.terminals for model in models}
+    cards = _cards(lines, terminals)
     for line in lines:
-        words = line.lower().split()
-        if len(words) > 2 and words[0] == ".model" and words[2] in terminals:
-            cards[words[1]] = words[2]
-    for line in lines:
-        if line[0] not in "nN":
-            continue
-        words = line.lower().split("=")[0].split()
-        # The word before the first '=' names a parameter; without one the line ends with its model.
-        at = next((index for index in range(len(words) - 1, 0, -1) if words[index] in cards), None)
-        if at is not None and at - 1 != len(terminals[cards[words[at]]]):
-            wanted = terminals[cards[words[at]]]
+        nodes, card = _device(line, cards)
+        if card and nodes != len(wanted := terminals[cards[card]]):
             raise DeckError(
-                f"{name}: {shortened(line)!r} gives {at - 1} nodes, but {cards[words[at]]} has "
+                f"{name}: {shortened(line)!r} gives {nodes} nodes, but {cards[card]} has "
                 f"{len(wanted)} terminals: {', '.join(wanted)}."
             )
 
 
+def _under_types(lines: list[Line], models: tuple[CompiledModel, ...]) -> list[Line]:
+    """The lines with cards of Verilog-A modules as ngspice takes them.
+
+    A module that has the name of a device of ngspice's is known to it by another. A card that no Verilog-A
+    device uses stays ngspice's where its type means something there: a deck that loads a module called ``d``
+    may have junction diodes too. After the type stands a blank: ngspice would pass over the first parameter
+    of ``TYPE(r=1 ...)`` in silence.
+    """
+    types = {model.module.lower(): model.type for model in models}
+    texts = [line.text for line in lines]
+    cards = _cards(texts, types)
+    used = {_device(text, cards)[1] for text in texts} if cards else set()
+
+    def under_type(line: Line) -> Line:
+        card = _CARD.match(line.text)
+        if card is None or (kind := card[3].lower()) not in types:
+            return line
+        if kind in HARMLESS_TYPES | FILE_TYPES and card[2].lower() not in used:
+            return line
+        rest = line.text[card.end() :]
+        written = card[3] if types[kind].lower() == kind else types[kind]
+        return replace(line, text=f"{card[1]}{written}{' ' if rest[:1] == '(' else ''}{rest}")
+
+    return [under_type(line) for line in lines] if cards else lines
+
+
+def _cards(lines: Iterable[str], types: Container[str]) -> dict[str, str]:
+    """The lower-case names of the model cards of some types, and the type of each."""
+    found = (card for line in lines if (card := _CARD.match(line)))
+    return {card[2].lower(): card[3].lower() for card in found if card[3].lower() in types}
+
+
+def _device(line: str, cards: Container[str]) -> tuple[int, str]:
+    """How many nodes a Verilog-A device has and which of the cards; none if the line is another."""
+    if line[0] not in "nN":
+        return 0, ""
+    words = line.lower().split("=")[0].split()
+    # The word before the first '=' names a parameter; without one the line ends with its model.
+    at = next((index for index in range(len(words) - 1, 0, -1) if words[index] in cards), None)
+    return (0, "") if at is None else (at - 1, words[at])
+
+
 def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
     """The Verilog-A source that a control command loads; None for another command of a trusted deck."""
-    words = line.text.split()
-    if words[0].lower() != "pre_osdi" or len(words) != 2:
+    named = _LOADED.fullmatch(line.text)
+    if named is None:
         if reading.permission.commands:
             return None
         raise DeckError(
@@ -392,13 +431,18 @@ def _model_source(line: Line, folder: Path, reading: _Reading) -> Path | None:
             "load models there (pre_osdi NAME.osdi): write analyses as .tran, .dc, .op and results as .meas "
             "lines." + (f" {TRUST}" if reading.permission.confined else "")
         )
-    source = located(str(Path(words[1]).with_suffix(".va")), (reading.folder, folder), line.where)
+    library = named[1] or named[2]
+    try:
+        name = str(Path(library).with_suffix(".va"))
+    except ValueError as error:
+        raise DeckError(f"{line.where}: {library!r} is no name of a file.") from error
+    source = located(name, (reading.folder, folder), line.where)
     if not source.is_file():
         source = model_beside(source.name, reading.model_folders) or source
     refuse_file(source, reading.permission, line.where)
     if not source.is_file():
         raise DeckError(
-            f"{line.where}: {line.file} loads {words[1]}, but there is no Verilog-A source at {source}."
+            f"{line.where}: {line.file} loads {library}, but there is no Verilog-A source at {source}."
         )
     return source
 

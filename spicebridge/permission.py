@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.model_types import HARMLESS_TYPES
 from spicebridge.netlist_text import Line
 from spicebridge.settings import shortened
 from spicebridge.verilog_a.source import source_text, tokenize
@@ -50,26 +51,16 @@ _OPTIONS = _words(
     statlocal savecurrents savecurrents_bsim3 savecurrents_bsim4 savecurrents_mos1
     """
 )
-# ngspice's own devices and XSPICE's code models, without those that open files or sockets or run programs:
-# ndev, numd, nbjt, numos, filesource, table2d, table3d, xfer, d_source, d_state, d_process, d_cosim.
-MODEL_TYPES = _words(
-    """
-    c cap csw cpl d l ltra nhfet njf nmf nmos npn nsoi phfet pjf pmf pmos pnp psoi r res sw txl
-    urc vdmos vdmosn vdmosp adc_bridge aswitch bidi_bridge capacitoric climit cmeter core cpline
-    cpmlin d_and d_buffer d_dff d_dlatch d_dt d_fdiv d_genlut d_inverter d_jkff d_lut d_nand
-    d_nor d_open_c d_open_e d_or d_osc d_pulldown d_pullup d_pwm d_ram d_srff d_srlatch d_tff
-    d_to_real d_tristate d_xnor d_xor dac_bridge delay divide gain hyst ilimit inductoric int
-    lcouple limit lmeter memristor mlin msopen mult multi_input_pwl oneshot ota potentiometer
-    pswitch pwl pwlts real_delay real_gain real_to_v s_xfer sidiode sine slew spice2poly square
-    summer tline triangle zener
-    """
-)
 _WORD = re.compile(r"\.\w*")  # .if(x) needs no blank
 _VALUE = r"(?:\{[^{}]*\}|'[^']*'|[^\s=,{}'\"]+)"
 _OPTION = re.compile(rf"([a-z_]\w*)(?:\s*=\s*{_VALUE})?(?:\s*,)?(?:\s+|$)", re.IGNORECASE)
 # The name is held to plain characters: "m,filesource(...) r" is the name m to ngspice.
 _MODEL = re.compile(r"\.model\s+[\w.]+\s+([a-z_]\w*)(?=[\s(,]|$)", re.IGNORECASE)
-_FILE_PARAMETER = re.compile(r"(?:\b|_|\b(?:in|out|root|ic))file\s*=|\bsimulation\s*=", re.IGNORECASE)
+# What names a file or a program, or is handed to one. ngspice needs no = after it: a blank, a comma or a
+# parenthesis will do, and in a model card no quotes either.
+_FILE_WORD = r"\b(?:(?:\w*_|in|out|root|ic)?file|simulation|process_params|sim_args|lib_args)\b"
+_FILE_PARAMETER = re.compile(rf'{_FILE_WORD}\s*(?:=|[,(\[\s]*")', re.IGNORECASE)
+_FILE_IN_CARD = re.compile(rf"\.model\s+\S+\s.*{_FILE_WORD}", re.IGNORECASE)
 _QUOTED = re.compile(r'"[\w.+/-]*"')
 
 
@@ -130,17 +121,17 @@ def real_path(path: Path) -> Path:
         raise SpicebridgeError(f"{str(path)!r} is no path that leads to a file: {error}.") from error
 
 
-def refuse_line(line: Line, modules: Collection[str]) -> None:
+def refuse_line(line: Line, types: Collection[str]) -> None:
     """Refuse a line that may not stand in a deck from outside.
 
     Args:
         line: the line, its includes written in.
-        modules: the deck's compiled Verilog-A modules in lower case, which are model types.
+        types: the model types of the deck's Verilog-A modules, in lower case.
 
     Raises:
         RefusedError: it may not.
     """
-    if reason := _reason(line.text, modules):
+    if reason := _reason(line.text, types):
         raise RefusedError(f"{line.where}: {shortened(line.text, 80)!r} is refused: {reason}. {TRUST}")
 
 
@@ -216,7 +207,7 @@ def _included(path: Path, root: Path, permission: Permission) -> list[Path]:
     return found
 
 
-def _reason(line: str, modules: Collection[str]) -> str | None:
+def _reason(line: str, types: Collection[str]) -> str | None:
     """Why a line may not stand in a deck from outside; None if it may."""
     if not line.isprintable():
         return "it holds a character that cannot be seen"
@@ -226,7 +217,7 @@ def _reason(line: str, modules: Collection[str]) -> str | None:
         return f"{line[0]!r} begins neither a device nor a dot command"
     if '"' in _QUOTED.sub("", line):
         return "a text in double quotes may hold letters, digits and _ . + - / only"
-    if _FILE_PARAMETER.search(line):
+    if _FILE_PARAMETER.search(line) or _FILE_IN_CARD.match(line):
         return "its parameter names a file or a program"
     if line[0] != ".":
         return None
@@ -236,7 +227,7 @@ def _reason(line: str, modules: Collection[str]) -> str | None:
     if word in _OPTION_COMMANDS:
         return _option_reason(line[len(word) :].strip())
     if word == ".model":
-        return _model_reason(line, modules)
+        return _model_reason(line, types)
     return None
 
 
@@ -252,12 +243,12 @@ def _option_reason(settings: str) -> str | None:
     return None
 
 
-def _model_reason(line: str, modules: Collection[str]) -> str | None:
+def _model_reason(line: str, types: Collection[str]) -> str | None:
     match = _MODEL.match(line)
     if match is None:
         return "it is not of the form .model NAME TYPE with a plain name and type"
     kind = match[1].lower()
-    if kind not in MODEL_TYPES and kind not in modules:
+    if kind not in HARMLESS_TYPES and kind not in types:
         return (
             f"the model type {kind} is not among those that are allowed (ngspice's own, XSPICE's that open "
             "no file, and the Verilog-A models that the deck loads)"

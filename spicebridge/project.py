@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.files import keep_private
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,3 +45,13 @@ def store_file() -> Path:
 def cache_folder() -> Path:
     """Compiled Verilog-A models and finished simulations, safe to delete at any time."""
     return results_folder() / "cache"
+
+
+def private_cache() -> Path:
+    """The cache, made if that can be, and this user's alone: the libraries in it are run.
+
+    Raises:
+        SpicebridgeError: it is another user's.
+    """
+    keep_private(cache_folder())
+    return cache_folder()

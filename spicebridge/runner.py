@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from spicebridge.errors import SpicebridgeError
-from spicebridge.project import cache_folder
+from spicebridge.project import private_cache
 from spicebridge.simulator import in_this_process
 from spicebridge.workers import Answer, Defect, OutdatedError, Ready, Task
 
@@ -104,11 +104,11 @@ def _end_with(parent: int) -> None:
 
 def _leave() -> None:
     """Go where no user's files lie; ngspice writes reports on odd cards, and reads a .spiceinit, there."""
-    folder = cache_folder() / "ngspice"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = private_cache() / "ngspice"
+        folder.mkdir(exist_ok=True)
         os.chdir(folder)
-    except OSError:  # a full disk, or one that is only read
+    except (OSError, SpicebridgeError):  # a full disk, or one that is only read, or another user's
         os.chdir("/")
 
 

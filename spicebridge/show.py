@@ -6,15 +6,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from spicebridge.project import results_folder
 from spicebridge.settings import listed
 from spicebridge.table import LookupTable, TableError, is_labels
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _PREFIXES = (
     (1e-18, "a"),
@@ -71,6 +73,11 @@ def describe(table: LookupTable) -> dict[str, Any]:
     }
 
 
+def _joined(rows: Sequence[str]) -> str:
+    """Rows as lines: a name that holds a line feed makes no line of its own."""
+    return "\n".join(row.replace("\n", " ") for row in rows)
+
+
 def _simulations(table: LookupTable) -> int | None:
     """How many decks were run for a table; None where its lineage does not tell, as of one made in Python."""
     decks = table.lineage.get("decks")
@@ -104,7 +111,7 @@ def table_text(table: LookupTable) -> str:
     for name, each in told["quantities"].items():
         span = f"{with_unit(each['min'], each['units'])} to {with_unit(each['max'], each['units'])}"
         rows.append(f"  {name:<18} {span:<28} {each['long_name']}")
-    return "\n".join(rows)
+    return _joined(rows)
 
 
 def holes_text(table: LookupTable) -> str:
@@ -117,7 +124,7 @@ def holes_text(table: LookupTable) -> str:
     if len(table.holes) > _HOLES:
         rows.append(f"  and {len(table.holes) - _HOLES} more: spicebridge trace {table.name} --json")
     rows.append(f"Decks kept, with the logs of simulations that failed: {results_folder() / 'failed'}")
-    return "\n".join(rows)
+    return _joined(rows)
 
 
 def _expected(table: LookupTable) -> str:
@@ -154,7 +161,7 @@ def quantity_text(table: LookupTable, quantity: str) -> str:
         values = variable.values[outer]
         told = " ".join(f"{with_unit(values[index], unit):>10}" for index in picked)
         rows.append(f"{point_label(table, variable, outer):>30} {told}")
-    return "\n".join(rows)
+    return _joined(rows)
 
 
 def point_label(table: LookupTable, variable: xr.DataArray, at: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -25,7 +26,8 @@ from spicebridge.deck import Deck
 from spicebridge.errors import SpicebridgeError
 from spicebridge.held_models import misfit
 from spicebridge.lasting_commands import outlasts
-from spicebridge.measured_vectors import measured_vectors, unmeasured
+from spicebridge.levels import PREFIX, exactly, measure_of
+from spicebridge.measured_vectors import unmeasured
 from spicebridge.ngspice_library import find_ngspice_library
 from spicebridge.ngspice_words import UNSOLVED, is_abort, is_complaint, of_measures, told_reason
 from spicebridge.settings import listed, shortened
@@ -55,6 +57,7 @@ _SUSPECT = (
     "floating", "not a valid", "non-increasing",
 )  # fmt: skip
 _NUMBERED = re.compile(r"^v\((\d\w*)\)$")
+_PLAIN = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # of a path: what ngspice takes as it stands
 _LOG_TAIL = 12
 
 
@@ -283,9 +286,9 @@ class NgspiceSimulator:
             self._command(f"set ngbehavior={deck.compat}")
         try:
             # A trusted deck's .control block runs as the deck is loaded; if it made a plot, that is the run.
-            if self._load(f"{deck.digest}\n{deck.text}\n{measured_vectors(deck)}.end") and not (
-                _controls(deck) and self._made(deck)
-            ):
+            if self._load(
+                "\n".join(filter(None, [deck.digest, deck.netlist, deck.saving_line, ".end"]))
+            ) and not (_controls(deck) and self._made(deck)):
                 self._command("run")
             self._refuse_failure(deck)
             yield self._waveforms(deck)
@@ -304,12 +307,21 @@ class NgspiceSimulator:
 
     def _load_model(self, model: CompiledModel) -> None:
         """Load a compiled Verilog-A model, once in this process."""
-        name = model.module.lower()
+        name = model.type.lower()
         if name in self._builds:
             return
-        before = len(self._log)
-        self._command(f"osdi {model.library}")
-        said = "\n".join(self._log[before:])
+        if name in self._devices:
+            raise SpicebridgeError(
+                f"ngspice {self.version} at {self.library} has a device {name} of its own, and would take it "
+                f"for the Verilog-A module {model.module}. Rename the module."
+            )
+        # Of the path what is our own: ngspice would read commands in another folder's name. The build is part
+        # of it, as ngspice passes over a name that it has loaded before, in whatever folder.
+        place = f"{model.library.parent.name}/{model.library.name}"
+        if not _PLAIN.fullmatch(place):
+            raise SpicebridgeError(f"{model.library} does not lie where compiled models do: {place!r}.")
+        with _in_folder(model.library.parent.parent):
+            said = "\n".join(self._command(f"osdi {place}"))
         if "error" in said.lower() or "no such command" in said.lower():
             raise SpicebridgeError(
                 f"ngspice {self.version} at {self.library} did not load {model.library.name}: "
@@ -317,6 +329,14 @@ class NgspiceSimulator:
                 "found."
             )
         self._builds[name] = model.build
+
+    @cached_property
+    def _devices(self) -> frozenset[str]:
+        """The lower-case names of ngspice's devices, when this is asked for first."""
+        before = len(self._log)
+        described = self._command("devhelp")
+        del self._log[before:]  # they tell nothing about a deck
+        return frozenset(line.partition(":")[0].strip().lower() for line in described)
 
     def _load(self, netlist: str) -> bool:
         """Hand ngspice a netlist; whether it took it without complaint."""
@@ -382,7 +402,8 @@ class NgspiceSimulator:
                 measures[match[1].lower()] = float(match[2])
             elif match := _FAILED_MEASURE.match(line.strip()):
                 measures[match[1].lower()] = float("nan")
-        measures |= dict.fromkeys(unmeasured(deck, self._log), float("nan"))
+        measures |= self._late_measures(deck)
+        measures |= dict.fromkeys(unmeasured(deck.lines, self._log), float("nan"))
         return Waveforms(
             analysis=re.sub(r"\d+$", "", plot),
             vectors=_LiveVectors(self._session, plot),
@@ -390,6 +411,37 @@ class NgspiceSimulator:
             engine=self._engine,
             log="\n".join(self._log),
         )
+
+    def _late_measures(self, deck: Deck) -> dict[str, float]:
+        """The measures at others' results, carried out after the run."""
+        if deck.levels is None:
+            return {}
+        results = {}
+        for command in deck.levels.commands:
+            name = measure_of(command)
+            answers = (_MEASURE.match(line.strip()) for line in self._command(command))
+            value = next((float(match[2]) for match in answers if match), float("nan"))
+            if name and value == value:
+                self._command(exactly(name, value))  # ngspice itself hands on seven digits
+            results[name] = value
+        return {name: results[name] for name in deck.levels.names}
+
+
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """Be in another folder meanwhile."""
+    try:
+        here = os.open(".", os.O_RDONLY | getattr(os, "O_PATH", 0))
+    except OSError as error:
+        raise SpicebridgeError(
+            f"the folder that this process runs in cannot be left and entered again: {error.strerror}."
+        ) from error
+    try:
+        os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def whole(recorded: Waveforms) -> Waveforms:
@@ -408,7 +460,8 @@ class _LiveVectors(Mapping[str, NDArray[Any]]):
     def _names(self) -> dict[str, str]:
         """ngspice's names by the lower-case ones here: the node 1, which it calls ``V(1)``, is ``1``."""
         names = self._session.vector_names(self._plot)
-        return {_NUMBERED.sub(r"\1", name.lower()): name for name in names}
+        own = {_NUMBERED.sub(r"\1", name.lower()): name for name in names}
+        return {name: vector for name, vector in own.items() if not name.startswith(PREFIX)}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._session.vector(f"{self._plot}.{self._names[name]}")

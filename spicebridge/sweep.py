@@ -44,8 +44,7 @@ class Unit:
     def key(self, engine: str) -> str:
         """SHA-256 that names the unit's result."""
         code = _code_digest(self.measure.__module__)
-        # A model's folder in the cache is named by its source, the code generator and the compiler's flags.
-        builds = sorted(model.library.parent.name for model in self.deck.models)
+        builds = sorted(model.build for model in self.deck.models)
         said = f"{self.measure.__qualname__} {code} {sorted(self.arguments.items())!r}"
         return hashlib.sha256(f"{self.deck.digest} {builds} {said} {engine}".encode()).hexdigest()
 

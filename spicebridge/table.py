@@ -14,18 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import write_bytes
+from spicebridge.foreign import ForeignError, read_json
 from spicebridge.limits import TABLE, LimitError
 from spicebridge.reading import read_bytes
-from spicebridge.settings import listed
+from spicebridge.settings import listed, shortened
+from spicebridge.table_shape import check_table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Attributes of a quantity or an axis that mean something and so belong to the digest.
 DECLARED = ("units", "long_name", "scale", "flag_meanings", "labels")
@@ -247,10 +250,15 @@ def load_table(path: Path) -> LookupTable:
     if not path.is_file():
         raise TableError(f"there is no table at {path}. Make it with: spicebridge characterize {path.stem}")
     _refuse_damage(path)
+    # Here, as they take half a second, and most commands that refuse or list something read no table.
+    import h5py
+    import xarray as xr
+
     try:
         # Asked first of HDF5 itself, for xarray's reader warns at length about files that are no table.
         with h5py.File(path, "r") as file:
             file.attrs["table"]
+            _refuse_links(file)
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             if opened.nbytes > TABLE.bytes:  # compressed, it may be a thousand times smaller
                 raise LimitError(f"it holds more than {TABLE.said}. {TABLE.remedy}")
@@ -260,13 +268,19 @@ def load_table(path: Path) -> LookupTable:
         table = LookupTable(
             data=data,
             name=str(attributes["table"]),
-            lineage=json.loads(attributes["lineage"]),
-            origin=json.loads(attributes["origin"]),
+            lineage=read_json(str(attributes["lineage"]), "its lineage", finite=False),
+            origin=read_json(str(attributes["origin"]), "its origin", finite=False),
         )
+        check_table(data, table.lineage, table.origin)
         recorded = str(attributes["digest"])
         digest = table.digest
     except LimitError as error:
         raise TableError(f"{path}: {error}") from error
+    except ForeignError as error:
+        raise TableError(
+            f"{path} is not a table that is read here: {error}. If it is yours, make it again: spicebridge "
+            f"characterize {path.stem}"
+        ) from error
     except Exception as error:  # HDF5 readers raise many kinds on bytes they cannot make sense of
         raise TableError(
             f"{path} is not a readable table ({type(error).__name__}: {error}). "
@@ -278,6 +292,29 @@ def load_table(path: Path) -> LookupTable:
             f"{recorded[:12]}. Make it again: spicebridge characterize {table.name}"
         )
     return table
+
+
+def _refuse_links(file: Any) -> None:
+    """Refuse a file that leads to other files, or whose values would take more memory than there may be.
+
+    Raises:
+        ForeignError: links to other files, values kept in other files, or values that are too many.
+    """
+    import h5py
+
+    total = 0
+    for key in file:
+        link = file.get(key, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ForeignError(f"its part {shortened(str(key), 40)!r} is a link, and a table has none")
+        part = file[key]
+        if not isinstance(part, h5py.Dataset):
+            raise ForeignError(f"its part {shortened(str(key), 40)!r} is a group, and a table has none")
+        if part.external or part.is_virtual:
+            raise ForeignError(f"the values of {shortened(str(key), 40)!r} lie in another file")
+        total += part.nbytes
+        if total > TABLE.bytes:  # compressed, they may be a thousand times smaller
+            raise LimitError(f"its values would take more than {TABLE.said} of memory. {TABLE.remedy}")
 
 
 def _refuse_damage(path: Path) -> None:

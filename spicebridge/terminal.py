@@ -112,6 +112,22 @@ def yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def visible(text: str) -> str:
+    """A text whose control characters are spelt out, so that none reaches a terminal as a command."""
+    return "\n".join(line if line.isprintable() else "".join(map(_spelt, line)) for line in text.split("\n"))
+
+
+def _spelt(character: str) -> str:
+    if character.isprintable() or character == "\t":
+        return character
+    return character.encode("unicode_escape", errors="backslashreplace").decode("ascii")
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text, with what a file's own words may hold of a terminal's commands made visible."""
+    click.echo(visible(text), err=err)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     click.echo(json.dumps(_finite(value), indent=1, allow_nan=False))

@@ -90,14 +90,15 @@ class Answer:
 
 
 def simulate(deck: Deck, *, time_limit: float = 600.0) -> Waveforms:
-    """Run one deck in a process of its own.
+    """Run one deck in a worker process, which stays for the next deck or sweep: starting one takes longer.
 
     Raises:
         SimulationError: ngspice failed, crashed or took longer than ``time_limit`` seconds; the message says
             where the deck is kept.
     """
     with Pool(workers=1, time_limit=time_limit) as pool:
-        _, answer = next(pool.run([Task(deck, whole)]))
+        ((_, answer),) = pool.run([Task(deck, whole)])
+        pool.spare()
     error = answer.error
     if isinstance(error, SimulationError):
         message = keep_failure(error).message

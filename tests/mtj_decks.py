@@ -13,7 +13,7 @@ from spicebridge.project import netlists_folder
 from spicebridge.simulator import Waveforms
 from spicebridge.sweep import Unit
 from spicebridge.workers import Task
-from tests.on_workers import on_workers
+from tests.on_workers import on_lasting_workers
 
 HEAD = ".control\npre_osdi devices/stt_mtj.osdi\n.endc\n.include devices/mtj_b.lib\n"
 
@@ -57,10 +57,10 @@ def passages(recorded: Waveforms, *, devices: int) -> dict[str, NDArray[np.float
 
 
 def run_all(units: Iterable[Unit]) -> list[dict[str, NDArray[np.float64]]]:
-    """The units' values in order, on two worker processes; the first error is raised."""
+    """The units' values in order, on two lasting worker processes; the first error is raised."""
     listed = list(units)
     tasks = [Task(unit.deck, _Measure(unit)) for unit in listed]
-    answers = on_workers(tasks, workers=2)
+    answers = on_lasting_workers(tasks)
     for answer in answers.values():
         if answer.error is not None:
             raise answer.error

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ TOP_LEVEL = {
 }  # fmt: skip
 
 
-def imported(file: Path) -> set[str]:
+@cache
+def imported(file: Path) -> frozenset[str]:
     """Every dotted name a file imports, wherever in it, ``from a.b import c`` as ``a.b.c``."""
     names: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
@@ -30,7 +32,7 @@ def imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} has a relative import"
             names.update(f"{node.module}.{each.name}" for each in node.names)
-    return names
+    return frozenset(names)
 
 
 def packages_of(file: Path) -> set[str]:

@@ -28,6 +28,7 @@ def record_of(name: str) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_of_before_has_its_text_its_page_and_its_figures(name: str) -> None:
     record = accounted(record_of(name))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -25,8 +29,10 @@ from spicebridge.errors import SpicebridgeError
 from spicebridge.store import Store
 from spicebridge.sweep import Engine
 from spicebridge.table import LookupTable, load_table
+from tests.command_line import refused
 
 distributed = pytest.importorskip("distributed")
+dask_config = pytest.importorskip("dask.config")
 
 pytestmark = pytest.mark.usefixtures("results")
 
@@ -188,14 +194,19 @@ def test_compiled_models_travel_to_where_they_are_not(tmp_path: Path, dask: Dask
     apart = Apart(executor)
     assert_same(make_table(definition, there(tmp_path, apart, version)), own)
     assert apart.travelled > 0
-    assert [path.suffix for path in dask.results.rglob("*.*")].count(".osdi") == 1
+    (library,) = dask.results.rglob("*.osdi")
+    whole = library.read_bytes()
+    library.write_bytes(whole[:1000])  # as a full disk leaves it
+    (tmp_path / "again").mkdir()
+    assert_same(make_table(definition, there(tmp_path / "again", apart, version)), own)
+    assert library.read_bytes() == whole
 
 
 @pytest.mark.usefixtures("own_models")
 def test_a_failing_deck_is_a_hole_and_kept_here_as_it_runs_here(
-    tmp_path: Path, results: Path, dask: Dask, executor: Executor, ngspice_program: str
+    tmp_path: Path, results: Path, executor: Executor, ngspice_program: str
 ) -> None:
-    """Its kept copy names the compiled model of this machine, not of the one that ran it."""
+    """Its kept copy brings the compiled model along, which need not be where the deck ran."""
     deck = "va\n.param rval=1k\nv1 a 0 1\n.model m half r={rval}\nn1 a 0 m\n.tran 1n 4n\n"
     deck += ".if (rval==1000)\nd1 a 0 nosuch\n.endif\n.meas tran i1ns find i(v1) at=2n\n"
     sweep = 'deck = "va.cir"\nfiles = ["half.va"]\n[axes.rval]\nunit = "ohm"\nvalues = [500, 1000, 2000]\n'
@@ -212,8 +223,8 @@ def test_a_failing_deck_is_a_hole_and_kept_here_as_it_runs_here(
     assert kept.stem == hole["deck"][:12]
     assert "nosuch" in kept.with_suffix(".log").read_text()
     (library,) = re.findall(r"pre_osdi (\S+)", kept.read_text())
-    assert Path(library).is_file()
-    assert not Path(library).is_relative_to(dask.results)
+    assert (kept.parent / library).is_file()  # a copy, beside the deck
+    assert not Path(library).is_absolute()
     replay = subprocess.run([ngspice_program, "-b", str(kept)], capture_output=True, text=True, timeout=60)
     assert "nosuch" in replay.stdout + replay.stderr
     assert_same(table, table_from(path, here(tmp_path, version)))
@@ -289,12 +300,96 @@ def test_another_ngspice_on_the_cluster_is_refused(tmp_path: Path, executor: Exe
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1:1", "nonsense", "bogus://there:8786", "", "tcp://127.0.0.1", "localhost:99999", "tcp://h:x"],
+    ["127.0.0.1:1", "nonsense", "bogus://there:8786", "tcp://127.0.0.1", "localhost:99999", "tcp://h:x"],
 )
 def test_an_address_where_no_scheduler_answers_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ANSWERS_WITHIN", 0.5)
     with pytest.raises(ClusterError, match=rf"no Dask scheduler answers at '{address}' .*'dask scheduler'"):
+        connect(address, insecure=True)
+
+
+@pytest.mark.parametrize("address", ["", "  "])
+def test_an_address_is_needed(address: str) -> None:
+    assert "--scheduler needs an address" in refused("characterize", "mtj_write", "--scheduler", address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://10.1.2.3:8786", "node7:8786", "ucx://10.1.2.3:8786", "TCP://Node7:8786", "tcp://[2001:db8::1]:8786",
+     "tcp://127.0.0.1.example.org:8786", "tcp://0.0.0.0:8786", "ws://node7:8786"],
+)  # fmt: skip
+def test_another_machine_is_not_reached_without_tls(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(*_: object, **__: object) -> None:
+        raise AssertionError(f"{address} was called")
+
+    monkeypatch.setattr(socket, "create_connection", reached)
+    message = refused("characterize", "mtj_write", "--scheduler", address)
+    assert "without TLS" in message
+    assert "--insecure-scheduler" in message
+    assert "docs/security.md" in message
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
+        connect(address, insecure=True)  # it tries to
+
+
+def test_tls_without_certificates_is_refused_by_what_is_missing() -> None:
+    with pytest.raises(ClusterError, match=r"names? no ca_file, cert, key\. Set DASK_DISTRIBUTED__COMM__TLS"):
+        connect("tls://node7:8786")
+
+
+def test_a_server_that_is_no_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_ANSWERS_WITHIN", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stop = threading.Event()
+        thread = threading.Thread(target=_answers_with_a_page, args=(server, stop))
+        thread.start()
+        try:
+            with pytest.raises(ClusterError, match="no Dask scheduler answers"):
+                connect(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _answers_with_a_page(server: socket.socket, stop: threading.Event) -> None:
+    """Answers as a web server does, until it is to stop."""
+    server.settimeout(0.1)
+    while not stop.is_set():
+        try:
+            caller, _ = server.accept()
+        except TimeoutError:
+            continue
+        with contextlib.suppress(OSError), caller:
+            caller.sendall(b"HTTP/1.1 400 Bad Request" + b" " * 400)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "127.1.2.3:1", "tcp://[::1]:1", "localhost:1"])
+def test_this_machine_needs_no_tls(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_ANSWERS_WITHIN", 0.5)
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
         connect(address)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make certificates with")
+def test_a_cluster_is_reached_by_dasks_own_tls(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=here"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    settings = {
+        f"distributed.comm.tls.{name}": str(path)
+        for name, path in (
+            ("ca-file", certificate), ("client.key", key), ("client.cert", certificate),
+            ("scheduler.key", key), ("scheduler.cert", certificate),
+            ("worker.key", key), ("worker.cert", certificate),
+        )
+    }  # fmt: skip
+    with dask_config.set(settings), distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tls", dashboard_address=":0",
+        security=distributed.Security(),
+    ) as secure:  # fmt: skip
+        assert secure.scheduler_address.startswith("tls://")
+        connected: Any = connect(secure.scheduler_address)
+        assert connected.submit(pow, 2, 5).result() == 32
+        connected._client.close()
 
 
 def test_a_cluster_without_workers_is_told() -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from characterization.fokker_planck import Macrospin, disturb_of_reads, switching_probability
 from spicebridge.sweep import Unit
-from tests.mtj_decks import allowed, current_driven, passages, run_all, sampled_probability
+from tests.mtj_decks import current_driven, passages, run_all, sampled_probability
 from tests.test_mtj_model import SET_B
 
 DEVICES = 225
@@ -79,7 +79,10 @@ VARIED = [
 
 
 def test_the_models_monte_carlo_follows_the_law_at_every_time() -> None:
-    """Three currents in both directions, then temperature, damping and diameter at one of them."""
+    """Three currents in both directions, then temperature, damping and diameter at one of them.
+
+    A case that is 0.13 off at some time is seen by itself, a model that is 0.035 off by all of them together.
+    """
     times = np.linspace(0.5e-9, 7e-9, 53)
     units, laws = [], []
     for number, (direction, over, changes) in enumerate(CASES + VARIED):
@@ -87,22 +90,29 @@ def test_the_models_monte_carlo_follows_the_law_at_every_time() -> None:
         start = 1 if direction == "p_to_ap" else -1
         current = -start * over * SET_B.critical_current(direction)
         changed = " ".join(f"{name}={value!r}" for name, value in changes.items() if name != "temperature")
-        for deck in (2 * number, 2 * number + 1):
-            driven = current_driven(
-                range(1 + DEVICES * deck, 1 + DEVICES * (deck + 1)),
-                current=current,
-                mz0=start,
-                t_stop=7e-9,
-                temperature=magnet.temperature,
-                card=changed,
-            )
-            units.append(Unit(driven, passages, {"devices": DEVICES}))
-        laws.append(probability(magnet, current, direction, times))
-    decks = [each["first_passage"] for each in run_all(units)]
-    results = [np.concatenate(pair) for pair in zip(decks[::2], decks[1::2], strict=True)]
+        law = probability(magnet, current, direction, times)
+        until = np.searchsorted(law, 0.998) + 1  # of the times; nearly all have switched by then
+        driven = current_driven(
+            range(1 + DEVICES * number, 1 + DEVICES * (number + 1)),
+            current=current,
+            mz0=start,
+            t_stop=float(times[:until][-1]),
+            temperature=magnet.temperature,
+            card=changed,
+        )
+        units.append(Unit(driven, passages, {"devices": DEVICES}))
+        laws.append(law)
+    results = [each["first_passage"] for each in run_all(units)]
+    too_many = np.zeros(len(times))
     for case, law, result in zip(CASES + VARIED, laws, results, strict=True):
-        off = np.abs(sampled_probability(result, times) - law) - allowed(law, 2 * DEVICES)
-        assert off.max() <= 0, f"{case}: {off.max():.3f} too far at {times[off.argmax()] * 1e9:.2f} ns"
+        seen = law < 0.998
+        over = np.where(seen, sampled_probability(result, times) - law, 0.0)
+        too_many += over * DEVICES
+        worst = np.abs(over).argmax()  # whose thousandth of chance is Kolmogorov's
+        assert abs(over[worst]) <= 1.95 / np.sqrt(DEVICES), f"{case}: {over[worst]} off at {times[worst]} s"
+    devices = DEVICES * len(results)
+    share = np.mean(laws, axis=0)
+    assert np.all(np.abs(too_many) / devices <= 3 * np.sqrt(share * (1 - share) / devices) + 0.001)
 
     # What theory says of the direction: heat helps; damping, and area at the same current, hinder.
     plain, hot, damped, wide = (laws[index] for index in (1, 6, 7, 8))

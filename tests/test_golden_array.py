@@ -26,9 +26,9 @@ def hold(result: dict, record: dict, first: int) -> None:
 
 def test_inference_in_ngspice_is_the_records() -> None:
     record = reference_record()
-    result = check(record, record["seeds"][40:43], workers=cores())
+    result = check(record, record["seeds"][40:41], workers=cores())
     hold(result, record, first=40)
-    assert result["dc_points"] == 3 * 3 * 178
+    assert result["dc_points"] == 3 * 178
 
 
 @pytest.mark.slow
@@ -42,6 +42,5 @@ def test_the_golden_record_is_of_the_reference_and_holds() -> None:
     text = (reference_folder() / "runs" / RUN / "golden.json").read_text(encoding="utf-8")
     golden = json.loads(text)
     assert golden["tables"] == [table["digest"] for table in record["tables"]]
-    assert golden["solutions"] >= 30
-    assert golden["samples"] == 178
+    assert (golden["solutions"], golden["samples"]) == (300, 178)
     hold(golden, record, first=0)

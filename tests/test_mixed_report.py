@@ -151,6 +151,7 @@ def test_the_same_record_gives_the_same_page(page_without_tables: str) -> None:
     assert make_page(make_record(), tables={}) == page_without_tables
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_record_without_the_arm_on_pairs_says_what_was_not_run() -> None:
     record = float_only()
     told = text_report(record)
@@ -167,6 +168,7 @@ def test_tables_that_are_not_at_hand_are_said_and_the_figures_stay(page_without_
     assert 'id="accumulation"' not in page_without_tables
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_text_from_a_record_cannot_become_markup() -> None:
     record = float_only()
     record["description"] = "<script>alert(1)</script>"
@@ -235,6 +237,7 @@ def test_the_layers_of_the_record_are_those_its_energy_is_of() -> None:
     assert f"{weights} weights" in make_record()["energy"]["definition"]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_an_energy_that_no_table_tells_is_not_zero_joules() -> None:
     record = make_record()
     assert "word_line_energy" not in record["device"]

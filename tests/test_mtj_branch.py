@@ -1,5 +1,7 @@
 """The 2T1MTJ branch: half-selection, energy, real pulses against the table's construction."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,12 +13,14 @@ from circuits.cell import DIRECTIONS, Cell, gate_sign
 from circuits.mtj_branch import (
     measure_edges,
     measure_finite_pulse,
+    measure_write,
     trailing_deck,
     write_deck,
 )
 from spicebridge.netlist import make_deck
 from spicebridge.project import netlists_folder
 from spicebridge.sweep import Engine, Unit
+from spicebridge.table import load_table
 from spicebridge.workers import simulate
 from tests.mtj_decks import allowed, run_all
 
@@ -117,49 +121,65 @@ def test_a_drive_of_nothing_costs_next_to_nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
-    """The smallest ``mtj_write`` data with a sampled row and one that is not."""
-    sweep = {
-        "v_write": [0.45, 0.5], "t_step": 50e-12, "t_max": 6e-9, "first_seed": 1,
-        "v_sampled": [0.5], "samples": DEVICES, "tail_samples": 27,
-    }  # fmt: skip
-    engine = Engine(store=tmp_path_factory.mktemp("store") / "points.sqlite", workers=2, version="test")
-    return characterize(Definition("mtj_write", "mtj_write", "", Cell(), sweep, "quick"), engine)[0]
+def table(quick_write: Path) -> xr.Dataset:
+    """The quick ``mtj_write`` data: of its rows only those at 0.5 V are sampled, each on 225 devices."""
+    return load_table(quick_write / "tables" / "mtj_write.h5").data
 
 
 def test_real_pulses_switch_and_cost_what_the_table_says(table: xr.Dataset) -> None:
-    """The table adds first passages, energy until the end and a trailing edge; here whole pulses run."""
-    cell, v_write = Cell(), 0.5
+    """The table adds first passages, energy until the end and a trailing edge; here whole pulses run.
+
+    Each device is watched under a pulse that ends and under one that does not, with the same noise, so that
+    the two differ by what the pulse's end does only.
+    """
+    cell, v_write, devices = Cell(), 0.5, 54
     widths = {"ap_to_p": 1.6e-9, "p_to_ap": 2.6e-9}
-    # Other devices than the table's, so that the two samples are independent.
-    units = [
-        Unit(
-            write_deck(
-                cell, direction=direction, v_write=v_write, seeds=range(2**28, 2**28 + DEVICES),
-                t_stop=width + 2.5e-9, t_pulse=width,
-            ),
-            measure_finite_pulse,
-            {"devices": DEVICES, "v_write": v_write, "v_gate": gate_sign(direction) * cell.v_gate},
+    for direction, width in widths.items():
+        # Other devices than the table's, so that the two samples are independent.
+        written = {
+            "cell": cell, "direction": direction, "v_write": v_write, "seeds": range(2**28, 2**28 + devices)
+        }  # fmt: skip
+        drive = {"v_write": v_write, "v_gate": gate_sign(direction) * cell.v_gate}
+        edges = trailing_deck(cell, direction=direction, v_write=v_write, t_pulse=0.5e-9)
+        whole, held, noiseless = run_all(
+            [
+                Unit(
+                    write_deck(**written, t_stop=width + 2.5e-9, t_pulse=width),
+                    measure_finite_pulse,
+                    {"devices": devices, **drive},
+                ),
+                Unit(
+                    write_deck(**written, t_stop=width),
+                    measure_write,
+                    {"devices": devices, "widths": (width,), **drive},
+                ),
+                Unit(edges, measure_edges, {"t_pulse": 0.5e-9, **drive}),
+            ]
         )
-        for direction, width in widths.items()
-    ]  # fmt: skip
-    for (direction, width), values in zip(widths.items(), run_all(units), strict=True):
-        row = table.sel(direction=direction, v_write=v_write).sel(t_pulse=width, method="nearest")
+        passed = held["first_passage"] <= width
+        assert np.sum(whole["switched"] != passed) <= 3  # those that cross as the pulse ends
+        start, final = noiseless["trailing"]
+        # Less than a hundredth of the pulse's energy, which unpaired samples would not show.
+        assert whole["energy"].mean() - held["energy"].mean() == pytest.approx(
+            start + (final - start) * passed.mean(), rel=0.15, abs=0.0
+        )
+
+        row = table.sel(direction=direction).sel(v_write=v_write, t_pulse=width, method="nearest")
         assert int(row["route"]) == MONTE_CARLO
-        share, expected = values["switched"].mean(), float(row["p_fokker_planck"])
-        assert abs(share - expected) <= allowed(np.array([expected]), DEVICES)[0]
-        error = np.hypot(values["energy"].std(ddof=1) / 3, float(row["energy_se"]))
-        assert abs(values["energy"].mean() - float(row["energy"])) <= 3 * error + 0.01 * float(row["energy"])
+        share, expected = whole["switched"].mean(), float(row["p_fokker_planck"])
+        assert abs(share - expected) <= allowed(np.array([expected]), devices)[0]
+        error = np.hypot(whole["energy"].std(ddof=1) / 3, float(row["energy_se"]))
+        assert abs(whole["energy"].mean() - float(row["energy"])) <= 3 * error + 0.01 * float(row["energy"])
 
 
 def test_monte_carlo_and_fokker_planck_agree_where_both_fill_the_table(table: xr.Dataset) -> None:
     sampled = table["route"] == MONTE_CARLO
-    assert bool(sampled.sel(v_write=0.5).any())
-    assert not bool(sampled.sel(v_write=0.45).any())
+    at_half = np.isclose(table["v_write"], 0.5)
+    assert bool(sampled.sel(v_write=at_half).any())
+    assert not bool(sampled.sel(v_write=~at_half).any())
     off = np.abs(table["p_switch"] - table["p_fokker_planck"]).where(sampled, 0.0)
     assert bool((off <= allowed(table["p_fokker_planck"].values, DEVICES)).all())
-    counted = table["n_samples"].sel(v_write=0.5)
-    assert bool((counted.sel(t_pulse=0.5e-9, method="nearest") == DEVICES + 27).all())
+    counted = table["n_samples"].sel(v_write=at_half)
     assert bool((counted.sel(t_pulse=2.3e-9, method="nearest") == DEVICES).all())
 
 
@@ -169,28 +189,31 @@ def test_the_load_lines_energy_is_what_sampled_devices_draw(
     """The row at 0.5 V filled by the load line, another being sampled, against the same row sampled."""
     sweep = {
         "v_write": [0.5, 0.6], "t_step": 50e-12, "t_max": 6e-9, "first_seed": 1,
-        "v_sampled": [0.6], "samples": 18, "tail_samples": 0,
+        "v_sampled": [0.6], "samples": 18, "tail_samples": 27,
     }  # fmt: skip
     engine = Engine(store=tmp_path_factory.mktemp("store") / "points.sqlite", workers=2, version="test")
     modelled = characterize(Definition("mtj_write", "mtj_write", "", Cell(), sweep, "quick"), engine)[0]
     for width in (0.5e-9, 1.5e-9, 3e-9):
         estimated, drawn, error = (
-            each.sel(v_write=0.5).sel(t_pulse=width, method="nearest")
+            each.sel(v_write=0.5, t_pulse=width, method="nearest")
             for each in (modelled["energy"], table["energy"], table["energy_se"])
         )
         assert bool((np.abs(estimated - drawn) <= 3 * error + 0.04 * drawn).all()), width
+    counted = modelled["n_samples"].sel(v_write=0.6)
+    assert bool((counted.sel(t_pulse=0.3e-9, method="nearest") == 18 + 27).all())  # the tail's devices too
+    assert bool((counted.sel(t_pulse=2.3e-9, method="nearest") == 18).all())
 
 
 def test_a_gate_that_opens_over_idle_lines_flips_nothing() -> None:
-    """The spike that e's edges put on the MTJ, with thermal noise, on 225 devices in each direction."""
+    """The spike that e's edges put on the MTJ, with thermal noise, on 90 devices in each direction."""
     units = [
         Unit(
             write_deck(
-                Cell(), direction=direction, v_write=1e-6, seeds=range(1, DEVICES + 1), t_stop=1.2e-9,
+                Cell(), direction=direction, v_write=1e-6, seeds=range(1, 91), t_stop=1.2e-9,
                 t_pulse=0.3e-9,
             ),
             measure_finite_pulse,
-            {"devices": DEVICES, "v_write": 1e-6, "v_gate": gate_sign(direction) * 1.2},
+            {"devices": 90, "v_write": 1e-6, "v_gate": gate_sign(direction) * 1.2},
         )
         for direction in DIRECTIONS
     ]  # fmt: skip
@@ -198,8 +221,8 @@ def test_a_gate_that_opens_over_idle_lines_flips_nothing() -> None:
 
 
 def test_half_selected_lines_cost_less_than_a_pulse(table: xr.Dataset) -> None:
-    half = table["energy_half_selected"].sel(v_write=0.5)
-    pulse = table["energy"].sel(v_write=0.5).sel(t_pulse=0.8e-9, method="nearest")
+    half = table["energy_half_selected"].sel(v_write=0.5, method="nearest")
+    pulse = table["energy"].sel(v_write=0.5, t_pulse=0.8e-9, method="nearest")
     assert bool((half > 0).all())
     assert bool((half.sum("line") < 0.3 * pulse).all())
     # The gates' C V^2 dominates: e swings 1.2 V over two gates, u half a volt over junctions and overlaps.
@@ -207,7 +230,7 @@ def test_half_selected_lines_cost_less_than_a_pulse(table: xr.Dataset) -> None:
 
 
 def test_the_load_lines_energy_estimate_lies_below_that_of_a_stronger_drive(table: xr.Dataset) -> None:
-    estimated = table["energy"].sel(v_write=0.45).sel(t_pulse=2e-9, method="nearest")
-    drawn = table["energy"].sel(v_write=0.5).sel(t_pulse=2e-9, method="nearest")
+    estimated = table["energy"].sel(v_write=0.45, t_pulse=2e-9, method="nearest")
+    drawn = table["energy"].sel(v_write=0.5, t_pulse=2e-9, method="nearest")
     assert bool((estimated < drawn).all())
     assert bool((estimated > 0.6 * drawn).all())

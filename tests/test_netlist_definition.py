@@ -395,7 +395,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @example(content=b"deck = 1" + b"0" * 5000)
 @example(content=text_of(SMALL | {"deck": "x" * 5000}).encode())
 @example(content=b"\xff\xfe")
-@settings(max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_malformed_file_is_refused_plainly_or_makes_sense(folder: Path, content: bytes) -> None:
     path = folder / "mutated.toml"
     path.write_bytes(content)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from characterization.definition import DefinitionError, load_definition
 from characterization.netlist import Units
 from characterization.netlist_sweep import NetlistDefinition
 from characterization.run import definition_of, make_table
+from characterization.verify import plan
 from spicebridge.deck import DeckError
 from spicebridge.errors import SpicebridgeError
 from spicebridge.lineage import chain_text, changed_netlists, table_chain
+from spicebridge.permission import RefusedError
 from spicebridge.project import netlists_folder
 from spicebridge.show import describe, holes_text, table_text
 from spicebridge.store import Store
@@ -178,6 +181,13 @@ def test_commands_of_a_deck_run_only_if_it_is_trusted(tmp_path: Path) -> None:
     table = make_table(load_definition(path, size="quick", trust=True), engine(tmp_path))
     assert table.data["v1ns"].values == pytest.approx(charged([500, 1000, 2000], 1e-12), rel=2e-3)
     assert mark.exists()
+    # Nor later: the table and its deck may have come from elsewhere together.
+    mark.unlink()
+    for again in (partial(definition_of, table), partial(plan, table, entries=1, seed=1)):
+        with pytest.raises(RefusedError, match=r"'\.control' is refused.* with --trust"):
+            again()
+    assert not mark.exists()
+    assert definition_of(table, trust=True).procedure == "netlist"
 
 
 # Holes

@@ -205,12 +205,12 @@ def test_a_killed_worker_is_reported_and_the_run_continued_to_the_same_values(tm
         for child in multiprocessing.active_children():
             child.kill()
 
-    experiment = small(epochs=30, seeds=[1])
+    experiment, arms = small(epochs=30, seeds=[1]), ["table", "ideal"]
     with pytest.raises(SpicebridgeError, match="a training worker died"):
-        run(experiment, tables(), folder=tmp_path / "cut", workers=2, progress=kill)
+        run(experiment, tables(), folder=tmp_path / "cut", arms=arms, workers=2, progress=kill)
     assert list((tmp_path / "cut" / CHECKPOINTS).glob("*.npz"))
-    resumed = run(experiment, tables(), folder=tmp_path / "cut", workers=2)
-    whole = run(experiment, tables(), folder=tmp_path / "whole")
+    resumed = run(experiment, tables(), folder=tmp_path / "cut", arms=arms, workers=2)
+    whole = run(experiment, tables(), folder=tmp_path / "whole", arms=arms)
     assert values_of(resumed) == values_of(whole)
 
 

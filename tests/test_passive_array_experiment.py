@@ -232,10 +232,13 @@ def test_cases_do_what_they_are_called() -> None:
 def test_a_run_gives_the_same_values_whatever_the_workers_and_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, told = ran()[0], []
-    monkeypatch.setattr("nn.passive_array.run.BLOCK", 5)
-    again = run(small(), tables(), folder=tmp_path, workers=2, progress=lambda *each: told.append(each[:2]))
-    assert told[-1] == (12, 12)
+    chosen = small(solutions=5, epochs=3, diameters=[40e-9], schemes=["half"])
+    record, told = run(chosen, tables(), folder=tmp_path / "one"), []
+    monkeypatch.setattr("nn.passive_array.run.BLOCK", 2)
+    again = run(
+        chosen, tables(), folder=tmp_path / "two", workers=2, progress=lambda *each: told.append(each[:2])
+    )
+    assert told[-1] == (5, 5)
     assert len([each for each in told if each[0]]) == 3
     for key in set(record) - {"circumstances"}:
         assert again[key] == record[key], key

@@ -71,8 +71,9 @@ def compare(decks: int, first_seed: int, **sequence: float) -> None:
     assert abs(flipped - expected) <= 3 * error + 0.1 * expected, f"{flipped} for {expected} +- {error}"
 
 
-def test_four_reads_of_a_raised_voltage_flip_as_the_law_says() -> None:
-    compare(2, 1, v_read=0.3, t_read=1e-9, t_gap=0.3e-9, reads=4)
+def test_three_reads_of_a_raised_voltage_flip_as_the_law_says() -> None:
+    """About every third device flips, so that one deck tells a law that is 36 % off."""
+    compare(1, 1, v_read=0.35, t_read=1e-9, t_gap=0.3e-9, reads=3)
 
 
 @pytest.mark.slow

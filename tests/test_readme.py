@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,24 +36,46 @@ def test_the_readme_shows_every_command() -> None:
     assert set(main.commands) == {command.split()[1] for command in commands()}
 
 
-def test_the_readmes_commands_run(tmp_path: Path) -> None:
-    """In one results folder, in their order; a definition of the user's own is a copy, as the README says."""
+def test_the_readmes_commands_run(tmp_path: Path, quick_write: Path) -> None:
+    """In one results folder, in their order; a definition of the user's own is a copy, as the README says.
+
+    The quick sweep of ``mtj_write`` is another test's too: here its command goes on from what that has kept.
+    """
+    store = tmp_path / "results" / "cache" / "points.sqlite"
+    store.parent.mkdir(parents=True)
+    shutil.copy(quick_write / "cache" / "points.sqlite", store)
     for mine, theirs in (("my_read", "synapse_read"), ("my_write", "mtj_write")):
         own = (ROOT / "characterization" / "tables" / f"{theirs}.toml").read_text(encoding="utf-8")
         (tmp_path / f"{mine}.toml").write_text(own, encoding="utf-8")
     for folder in ("docs", "netlists"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    environment = {**os.environ, "SPICEBRIDGE_RESULTS": str(tmp_path / "results")}
-    script = str(Path(sys.executable).with_name("spicebridge"))
-    for command in commands():
-        words = [script, *shlex.split(command)[1:]]
-        if "compile" in words:
-            words += ["--output", str(tmp_path / "model.osdi")]
-        done = subprocess.run(
-            words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    carry_out(commands(), tmp_path)
     assert (tmp_path / "write.png").stat().st_size > 10_000
+    assert (tmp_path / "results" / "reports" / "digits_ternary_mtj.html").stat().st_size > 50_000
+
+
+def carry_out(lines: list[str], folder: Path) -> None:
+    """Run spicebridge lines in this folder, with results of its own."""
+    environment = {**os.environ, "SPICEBRIDGE_RESULTS": str(folder / "results")}
+    script = str(Path(sys.executable).with_name("spicebridge"))
+    for line in lines:
+        words = [script, *shlex.split(line)[1:]]
+        if "compile" in words:
+            words += ["--output", str(folder / "model.osdi")]
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_demos_commands_run_in_full(tmp_path: Path) -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ndemo:")[1].split("\n\n")[0]
+    lines = re.findall(r"^\t\.venv/bin/(spicebridge .*)$", recipe, flags=re.MULTILINE)
+    assert [line.split()[1] for line in lines] == ["characterize", "train", "report"]
+    carry_out(lines, tmp_path)
+    record = json.loads(
+        (tmp_path / "results" / "runs" / "digits_ternary_mtj" / "record.json").read_text(encoding="utf-8")
+    )
+    assert record["accuracy"] > 96
     assert (tmp_path / "results" / "reports" / "digits_ternary_mtj.html").stat().st_size > 50_000
 
 

@@ -12,6 +12,8 @@ from spicebridge.report import summary, text_report
 from spicebridge.report.quantity import MINUS, setting, si, tops
 from tests.digits_record import READ, WRITE, Reader, make_arm, make_page, make_record
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 def test_a_summary_has_the_headline_figures_in_per_cent_and_si_units() -> None:
     said = summary(make_record())

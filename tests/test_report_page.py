@@ -97,6 +97,7 @@ def test_the_page_says_which_share_of_pulses_rests_on_the_fokker_planck_route(pa
     assert "75 % of the pulses have a width" in Reader(page).text
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_text_from_a_record_cannot_become_markup() -> None:
     record = make_record()
     hostile = '<script>alert("x")</script> & <b>'
@@ -116,6 +117,7 @@ def test_the_same_run_gives_the_same_page(page: str) -> None:
     assert make_page(copy.deepcopy(make_record())) == page
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_missing_table_is_said_and_the_figures_stay() -> None:
     text = Reader(make_page(make_record(), tables={READ.digest: READ}, write=None)).text
     assert f"mtj_write, digest {WRITE.digest}" in text
@@ -125,6 +127,7 @@ def test_a_missing_table_is_said_and_the_figures_stay() -> None:
     assert "No waveforms" in text
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_table_without_an_oracle_still_gives_the_probability_of_each_width() -> None:
     bare = LookupTable(data=WRITE.data[["p_switch"]], name="mtj_write", lineage={}, origin={})
     record = make_record()
@@ -194,6 +197,7 @@ def with_nobody_switched() -> LookupTable:
     return LookupTable(data=data, name="mtj_write", lineage={}, origin={})
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_voltage_at_which_no_device_switched_is_reported_as_such() -> None:
     table, record = with_nobody_switched(), make_record()
     record["tables"][0]["digest"] = table.digest
@@ -231,6 +235,7 @@ def test_the_page_says_how_late_the_monte_carlo_runs_in_the_tail(page: str) -> N
     assert "late in time" not in text_report(make_record())
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize(
     "cell",
     [{}, {"mtj": "mtj_mine"}, {"mtj": "mtj_b", "card": "ptm65"}, {"mtj": "mtj_b", "temperature": 350.0}],

@@ -221,3 +221,12 @@ def test_test_processes_share_the_compiled_models_and_take_one_thread_each(
     )
     pytester.runpytest_subprocess("-n", "2").assert_outcomes(passed=3)
     assert sorted(path.name for path in pytester.path.rglob("models/*")) == ["gw0", "gw1"]
+
+
+def test_ngspice_is_unpacked_only_where_it_reads_no_commands_in_the_folders_name() -> None:
+    def plain(folder: str) -> bool:
+        return shell('plain_folder "$1" && echo yes || echo no', folder) == "yes\n"
+
+    assert all(map(plain, ["/opt/spice-bridge_2.0", "/opt/Jürgen/日本/x", "/srv/a+b@c%d"]))
+    odd = " \t\n;:`$'\"\\(){}<>&|*?!~#=,"
+    assert [each for each in odd if plain(f"/opt/a{each}b")] == []

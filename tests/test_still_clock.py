@@ -57,13 +57,18 @@ def test_without_a_compiler_or_a_cache_ngspice_keeps_its_own(
         patch.setenv("PATH", str(tmp_path))
         assert still_clock() is None
         assert not use_still_clock()
-    (tmp_path / "results").write_text("a file where the cache should be")
+    (tmp_path / "blocked").write_text("a file where the cache should be")
+    monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(tmp_path / "blocked"))
     assert still_clock() is None
 
 
-def test_a_damaged_one_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [0, 100, 4096])
+def test_a_damaged_one_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     monkeypatch.setenv("SPICEBRIDGE_RESULTS", str(tmp_path))
     library = still_clock()
     assert library is not None
-    library.write_bytes(b"no library")
-    assert not use_still_clock()
+    whole = library.read_bytes()
+    library.write_bytes(whole[:kept])
+    assert still_clock() == library
+    assert library.read_bytes() == whole
+    assert use_still_clock()

@@ -41,7 +41,7 @@ WRITE = {
     "v_write": [0.5, 0.6],
     "v_sampled": [0.6],
     "t_step": 100e-12,
-    "t_max": 2e-9,
+    "t_max": 1e-9,
     "first_seed": 1,
     "samples": 18,
     "tail_samples": 0,

@@ -151,3 +151,9 @@ def test_the_command_line_sweeps_shows_and_verifies_a_noise_total(tmp_path: Path
     assert "uV" in done("show", "mine", "noise").out
     assert done("verify", "mine").out
     assert results.is_dir()
+
+
+def test_a_meas_line_of_a_noise_analysis_is_answered_with_the_vector(tmp_path: Path) -> None:
+    deck = NOISE.replace("SAVE", ".meas noise floor max onoise_spectrum")
+    with pytest.raises(DefinitionError, match=r"no \.meas noise\. .* vector = \"onoise_total\""):
+        loaded(tmp_path, deck, f'{CAPACITORS}[measures.floor]\nunit = "V"\n')

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import expit
 
 from nn.arrays import Float32s
 
@@ -105,6 +104,8 @@ class Pass:
 
     def forward(self) -> Float32s:
         """The output units, shape (images, classes), of what was put in ``inputs[0][:, :-1]``."""
+        from scipy.special import expit  # here, as it takes longer to import than NumPy
+
         last = len(self.layers) - 1
         for number, (layer, x, y) in enumerate(zip(self.layers, self.inputs, self._units, strict=True)):
             reach = self.converters.forward if self.converters else None

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import sgemm, sger
 
 from nn.arrays import Float32s
 from nn.mixed_precision.network import views
@@ -24,6 +23,8 @@ def add_products(total: Float32s, x: Float32s, delta: Float32s, *, factor: float
         factor: minus the learning rate over the images.
         keep: False to overwrite ``total``.
     """
+    from scipy.linalg.blas import sgemm, sger  # here, as it takes longer to import than NumPy
+
     if len(x) == 1 and keep:
         sger(factor, delta[0], x[0], a=total.T, overwrite_a=1)
     else:

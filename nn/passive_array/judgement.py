@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from nn.arrays import Floats
 from nn.passive_array.study import CaseResult
@@ -79,6 +78,8 @@ def associate(x: Floats, y: Floats, *, seed: int) -> Association:
             f"nothing can be said of how {len(x)} pairs go together"
             + (" that do not vary." if len(x) >= 4 else "; take four or more.")
         )
+    from scipy import stats  # a second, which only this needs
+
     linear, ranked = stats.pearsonr(x, y), stats.spearmanr(x, y)
     chosen = resamples(len(x), seed=seed)
     drawn = correlations(x[chosen], y[chosen])

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from nn.arrays import Floats, Labels
 from nn.passive_array.perceptrons import (
@@ -138,6 +137,8 @@ def _search_one(periphery: Periphery, measured: Measured, target: Floats, neuron
     Expected over sums that are uncertain by the neuron's ``doubt``: a threshold that only just divides two
     samples would not hold for others.
     """
+    from scipy.special import ndtr  # here, as it takes longer to import than NumPy
+
     sums = periphery.gain[:, None, neuron] * measured.train[:, :, neuron] + periphery.offset[:, None, neuron]
     bits = hidden_bits(measured.train, periphery)
     losses = []

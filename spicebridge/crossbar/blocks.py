@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from spicebridge.crossbar.wiring import Wiring
 
@@ -68,6 +67,8 @@ class Blocks:
 
 def transfer_by_blocks(conductance: Matrix, wiring: Wiring) -> Matrix:
     """Column currents per row voltage, (columns, rows), S; both segment resistances must be above zero."""
+    from scipy.linalg import cho_factor, cho_solve  # slow to import
+
     rows, columns = conductance.shape
     down, across = (_leaves(cells, most) for cells, most in zip((rows, columns), _LEAF, strict=True))
     height, width = math.ceil(rows / down), math.ceil(columns / across)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix, csr_matrix
 
 from spicebridge.crossbar.wiring import Wiring
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_matrix, csr_matrix
 
 Line = Literal["segments", "node", "terminal"]
 _LEAF = 5  # cells a side below which the dissection stops; smaller gains nothing
@@ -53,6 +55,8 @@ class Grid:
 
     def matrix(self, edges: NDArray[np.float64], leaks: NDArray[np.float64]) -> csc_matrix:
         """The unknown nodes' conductance matrix, S, from the edges' conductances and the nodes' leaks."""
+        from scipy.sparse import csc_matrix  # slow to import, and few of those who import this solve
+
         diagonal = leaks.copy()
         diagonal += np.bincount(self.start, edges, self.nodes) + np.bincount(self.end, edges, self.nodes)
         between = -edges[self.inner]
@@ -62,12 +66,16 @@ class Grid:
 
     def coupling(self, edges: NDArray[np.float64]) -> csr_matrix:
         """Current into each unknown node per volt at each terminal, (unknowns, terminals), S."""
+        from scipy.sparse import csr_matrix
+
         start, end = self.start[self.outer], self.end[self.outer]
         entries = (edges[self.outer], (np.minimum(start, end), np.maximum(start, end) - self.unknowns))
         return csr_matrix(entries, shape=(self.unknowns, sum(self.word.shape)))
 
     def injection(self) -> csr_matrix:
         """Current into each unknown node per ampere through each device, (unknowns, cells)."""
+        from scipy.sparse import csr_matrix
+
         cells = np.arange(self.word.size)
         ends = [(self.word.ravel(), -1.0), (self.bit.ravel(), 1.0)]
         known = [(node[node < self.unknowns], cells[node < self.unknowns], sign) for node, sign in ends]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import SuperLU, splu
 
 from spicebridge.crossbar.blocks import BLOCKS_FROM, transfer_by_blocks
 from spicebridge.crossbar.grid import Grid, edge_conductances, grid_of, node_leaks
@@ -19,6 +18,10 @@ from spicebridge.crossbar.wiring import (
     checked_conductance,
     checked_voltages,
 )
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.linalg import SuperLU
 
 _TOGETHER = 64  # right-hand sides solved at once: more only costs memory
 
@@ -91,6 +94,8 @@ def factorize(conductance: ArrayLike, wiring: Wiring) -> LinearArray:
     Raises:
         CrossbarError: conductances that are no crossbar's, or a short too good for its lines.
     """
+    from scipy.sparse.linalg import splu  # slow to import, and few of those who import this solve
+
     g = checked_conductance(conductance)
     check_contrast(g, wiring)
     grid = grid_of(g.shape[0], g.shape[1], wiring)

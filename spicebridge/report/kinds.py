@@ -1,4 +1,7 @@
-"""Which report a record gets: of networks in training, of passive arrays, or of mixed-precision training."""
+"""Which report a record gets: of networks in training, of passive arrays, or of mixed-precision training.
+
+Pages are imported when one is made: their plots take Matplotlib along, which the figures alone do not need.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,7 @@ from typing import Any
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.lineage import Link
-from spicebridge.report import (
-    device_sections,
-    mixed_page,
-    mixed_summary,
-    mixed_text,
-    page,
-    study_page,
-    study_summary,
-    study_text,
-    text,
-)
+from spicebridge.report import mixed_summary, mixed_text, study_summary, study_text, text
 from spicebridge.report import summary as network_summary
 from spicebridge.report.markup import Html
 from spicebridge.simulator import Waveforms
@@ -45,19 +38,39 @@ class Kind:
     sections: Callable[[Record, Record, Sequence[LookupTable], Waveforms | None], Sections]
 
 
-NETWORK = Kind(network_summary.summary, text.text_report, text.headline_text, page.network_sections)
+def _network(
+    record: Record, said: Record, tables: Sequence[LookupTable], write: Waveforms | None
+) -> Sections:
+    from spicebridge.report.page import network_sections
+
+    return network_sections(record, said, tables, write)
+
+
+def _array(record: Record, said: Record, tables: Sequence[LookupTable], _: Waveforms | None) -> Sections:
+    from spicebridge.report.study_page import array_sections
+
+    return array_sections(record, said, tables)
+
+
+def _mixed(record: Record, said: Record, tables: Sequence[LookupTable], _: Waveforms | None) -> Sections:
+    from spicebridge.report.mixed_page import mixed_sections_of
+
+    return mixed_sections_of(record, said, tables)
+
+
+NETWORK = Kind(network_summary.summary, text.text_report, text.headline_text, _network)
 STUDIES = {
     "passive_array": Kind(
         study_summary.summary,
         study_text.text_report,
         study_text.headline_text,
-        lambda record, said, tables, _: study_page.array_sections(record, said, tables),
+        _array,
     ),
     "mixed_precision": Kind(
         mixed_summary.summary,
         mixed_text.text_report,
         mixed_text.headline_text,
-        lambda record, said, tables, _: mixed_page.mixed_sections_of(record, said, tables),
+        _mixed,
     ),
 }
 """By a record's ``study``; a record without one is of networks in training."""
@@ -106,6 +119,8 @@ def html_report(
         chain: the lineage of the headline figures.
         write: one write pulse of a network's synapse, if it was simulated.
     """
+    from spicebridge.report import device_sections, page
+
     kind = kind_of(record)
     said = kind.summary(record)
     named = [tables[each["digest"]] for each in said["tables"] if each["digest"] in tables]

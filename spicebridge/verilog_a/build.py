@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from spicebridge.errors import SpicebridgeError
 from spicebridge.files import replacing, write_text
 from spicebridge.limits import COMPILE_MEMORY, COMPILE_OUTPUT, Limit
+from spicebridge.model_types import type_of_module
 from spicebridge.verilog_a.checks import limiter_names, refuse_unfaithful, refuse_untold
 from spicebridge.verilog_a.compile_process import compiled
 from spicebridge.verilog_a.frontend import Module, front_end
@@ -31,15 +33,16 @@ from spicebridge.verilog_a.parameters import (
     without_attributes,
 )
 from spicebridge.verilog_a.rewrite import repaired
-from spicebridge.verilog_a.source import Source, flat_text, read_source
+from spicebridge.verilog_a.source import Source, Token, flat_text, read_source
 
 # Part of every library's path: raise it with each change of the generated code, so that no stale library
 # is used.
-GENERATOR = 3
+GENERATOR = 4
 FLAGS = ("-O2", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fwrapv", "-ffp-contract=off")
 # Otherwise the dynamic linker may take ngspice's own osdi_log for the library's pointer of that name.
 LINKER_FLAGS = ("-Wl,-Bsymbolic",) if sys.platform.startswith("linux") else ()
 KINDS: tuple[ParameterKind, ...] = ("real", "integer", "string")
+LIBRARY, RECORD = "model.osdi", "model.json"  # a model's two files in its folder of the cache
 
 
 def compile_model(source: Path, *, cache: Path, compiler: str = "builtin") -> CompiledModel:
@@ -54,20 +57,18 @@ def compile_model(source: Path, *, cache: Path, compiler: str = "builtin") -> Co
     if compiler not in ("builtin", "openvaf"):
         raise VerilogAError(f'unknown Verilog-A compiler "{compiler}". Use "builtin" or "openvaf".')
     read = read_source(source)
-    key = _key(read.digest, compiler)
-    # Appended, not with_suffix: a model named a.b.va keeps its whole name.
-    folder = cache.resolve() / f"{source.name.removesuffix('.va')}-{key}"
-    library, record = folder / "model.osdi", folder / "model.json"
-    found = _cached(library, record)
-    if found is not None:
-        return found
+    # No name of the user's: ngspice is given this one in a command.
+    library = cache.resolve() / _key(read.digest, compiler) / LIBRARY
+    try:
+        return cached_model(library)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a cache entry is never a reason to fail
     made = compiled(source.resolve(), read.digest, library=library, compiler=compiler)
     module, terminals = made["module"], tuple(made["terminals"])
     parameters = tuple(Parameter(**parameter) for parameter in made["parameters"])
     model = CompiledModel(module, read.digest, library, terminals, parameters)
-    written = asdict(model)
-    del written["library"]
-    write_text(record, json.dumps(written, indent=1) + "\n")
+    written = asdict(model) | {"library": _sha256(library)}
+    write_text(library.with_name(RECORD), json.dumps(written, indent=1) + "\n")
     return model
 
 
@@ -77,22 +78,26 @@ def _key(digest: str, compiler: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _cached(library: Path, record: Path) -> CompiledModel | None:
-    """The model compiled before, if both its files are there and whole."""
-    if not library.is_file():
-        return None
-    try:
-        data = json.loads(record.read_text(encoding="utf-8"))
-        return CompiledModel(
-            module=data["module"],
-            digest=data["digest"],
-            library=library,
-            terminals=tuple(data["terminals"]),
-            parameters=tuple(Parameter(**parameter) for parameter in data["parameters"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        # Compiled again below; a cache entry is never a reason to fail.
-        return None
+def cached_model(library: Path) -> CompiledModel:
+    """The model of a library in a cache, by the record beside it.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: a file of the two is missing, or is not what was written.
+    """
+    data = json.loads(library.with_name(RECORD).read_text(encoding="utf-8"))
+    if data.get("library") not in (None, _sha256(library)):  # earlier versions wrote none
+        raise ValueError(f"{library} is not whole")
+    return CompiledModel(
+        module=data["module"],
+        digest=data["digest"],
+        library=library,
+        terminals=tuple(data["terminals"]),
+        parameters=tuple(Parameter(**parameter) for parameter in data["parameters"]),
+    )
+
+
+def _sha256(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()
 
 
 Built = tuple[str, tuple[str, ...], tuple[Parameter, ...]]
@@ -211,6 +216,15 @@ def _run_cc(name: str, code: Path, library: Path) -> None:
             )
 
 
+def _with_types(tokens: tuple[Token, ...]) -> list[Token]:
+    """The tokens with each module under the name by which ngspice is to know it."""
+    named = [
+        replace(token, text=type_of_module(token.text)) if before.text in ("module", "macromodule") else token
+        for before, token in pairwise(tokens)
+    ]
+    return [*tokens[:1], *named]
+
+
 def _limit_passed(complaints: str) -> Limit | None:
     """The limit that a C compiler complains of, in the words of gcc, clang and the linker."""
     words = complaints.lower()
@@ -230,7 +244,7 @@ def _build_openvaf(read: Source, library: Path) -> Built:
             "the built-in compiler."
         )
     refuse_untold(read)
-    text, _ = read.text()
+    text, _ = flat_text(_with_types(read.tokens))
     with tempfile.TemporaryDirectory(prefix="verilog_a_") as folder, replacing(library) as temporary:
         flat = Path(folder) / read.path.name
         flat.write_text(text, encoding="utf-8")

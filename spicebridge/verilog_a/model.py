@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from spicebridge.errors import SpicebridgeError
+from spicebridge.model_types import type_of_module
 
 ParameterKind = Literal["real", "integer", "string"]
 
@@ -50,3 +51,8 @@ class CompiledModel:
     def build(self) -> str:
         """What the code depends on, as hex digits: source, code generator and compiler; not its place."""
         return self.library.parent.name.rpartition("-")[2]
+
+    @property
+    def type(self) -> str:
+        """The model type that ``.model`` cards name it by: not its module's name where ngspice has that."""
+        return type_of_module(self.module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from spicebridge.model_types import type_of_module
 from spicebridge.verilog_a.checks import LIMITERS
 from spicebridge.verilog_a.emit_c import string_literal
 from spicebridge.verilog_a.frontend import Module
@@ -212,7 +213,7 @@ def _descriptor(layout: Layout) -> list[str]:
         "EXPORT uint32_t OSDI_VERSION_MINOR = 3;",
         "EXPORT uint32_t OSDI_NUM_DESCRIPTORS = 1;",
         "EXPORT descriptor OSDI_DESCRIPTORS[1] = {{",
-        f"    .name = {string_literal(layout.module['name'])},",
+        f"    .name = {string_literal(type_of_module(layout.module['name']))},",
         f"    .num_nodes = {len(layout.nodes)}, .num_terminals = {layout.terminals}, .nodes = nodes,",
         f"    .num_jacobian_entries = {len(layout.jacobian)}, .jacobian_entries = entries,",
         f"    .num_collapsible = {len(layout.collapsible)}, .collapsible = collapsible,",

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     r"|(?P<call>[a-z]\w*)\s*(?=\()|(?P<name>[a-z_]\w*)|(?P<sign>[-+*/(),]))"
 )
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?[a-z]*")
-_NAME = re.compile(r"[a-z_]\w*")
+_NAME = re.compile(r"(?<![\w.])[a-z_]\w*")  # not the e of 1e-6, nor the u of 1u
 # What ngspice's command ``let`` and its ``.param`` expressions mean the same by.
 _FUNCTIONS = frozenset({
     "abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan", "atan", "sinh", "cosh", "tanh"

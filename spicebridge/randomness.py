@@ -17,7 +17,7 @@ from spicebridge.draws import DRAWS, OTHER_DRAWS, Function, UnreadError, Value, 
 LARGEST_SEED = 2**31 - 1
 _OPTION_LINE = re.compile(r"^\.opt(?:ions?)?(?=\s)", re.IGNORECASE)
 _SEED = re.compile(r"(?<=\s)seed(?:\s*=\s*(?P<value>\{[^}]*\}|'[^']*'|[^\s,]+))?(?=[\s,]|$)", re.IGNORECASE)
-_NOISE = re.compile(r"\btrnoise\b", re.IGNORECASE)
+_NOISE = re.compile(r"\btr(?:noise|random)\b", re.IGNORECASE)
 _ASSIGNED = re.compile(r"\b([a-z_]\w*)\s*=(?!=)\s*", re.IGNORECASE)
 _FUNCTION = re.compile(
     r"^\.(?:func|params?)\s+(\w+)\s*\(([^()]*)\)\s*=?\s*(?:\{(.*)\}|'(.*)')\s*$", re.IGNORECASE
@@ -27,7 +27,7 @@ _NEXT = re.compile(r"[\s,]+[a-z_]\w*\s*=(?!=)", re.IGNORECASE)
 
 
 def noise_line(deck: Deck) -> str | None:
-    """The first line with a ``trnoise`` source, which no seed repeats: its pool is the process's."""
+    """The first line with a ``trnoise`` or ``trrandom`` source, whose numbers go on from deck to deck."""
     return next((line for line in deck.lines if _NOISE.search(line)), None)
 
 

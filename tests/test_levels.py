@@ -205,3 +205,14 @@ def test_a_deck_that_measures_devices_only_runs_by_the_bare_program(tmp_path: Pa
 
 def whole_measures(recorded: Waveforms) -> dict[str, float]:
     return dict(recorded.measures)
+
+
+def test_a_measure_named_like_a_prefix_or_an_exponent_is_not_named_by_numbers(tmp_path: Path) -> None:
+    got = measured(
+        DECAY
+        + ".meas tran e integ v(out) from=0 to=1e-6\n.meas tran u find v(out) at=1u\n"
+        + ".meas tran n avg v(out) from=10n to=200n\n",
+        tmp_path,
+    )
+    assert got["u"] == pytest.approx(math.exp(-1), rel=1e-3)
+    assert got["e"] == pytest.approx(1e-6 * (1 - math.exp(-1)), rel=1e-2)

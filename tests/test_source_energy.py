@@ -175,3 +175,14 @@ def test_a_batch_and_another_analysis_are_refused(tmp_path: Path) -> None:
 def test_sources_are_named_as_ngspice_names_them(tmp_path: Path) -> None:
     text = ".subckt c a\nVdd b 0 1\nr1 a b 1\n.ends\nI1 0 a 1\nx1 a c\nxTwo a c m = 2\nr2 a 0 1\n.op"
     assert sources_of(make_deck(text, folder=tmp_path, name="names")) == ("i1", "v.x1.vdd", "v.xtwo.vdd")
+
+
+@pytest.mark.parametrize("source", ["pulse(0 1m 0.5u 1n 1n 0.2u 20u)", "dc 1m m=3", "pwl(0 0 1u 1m)"])
+def test_a_current_source_that_ngspice_takes_for_another_is_refused(tmp_path: Path, source: str) -> None:
+    """Its @i1[p] is that of the DC value alone, and of one device."""
+    deck = f"currents\n.param rval=1k\ni1 0 b {source}\nr2 b 0 {{rval}}\nv1 a 0 1\nr1 a 0 1k\n"
+    deck += ".tran 1n 10n\n.end\n"
+    for sources in ({}, {"sources": ["i1"]}):
+        with pytest.raises(DefinitionError, match="current source ngspice's power is that of its DC value"):
+            table_of(tmp_path, deck, integral(**sources))
+    table_of(tmp_path, deck, integral(sources=["v1"]))

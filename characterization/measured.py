@@ -40,12 +40,26 @@ def measured(
         return unbatched_measures(recorded.measures, count=copies, names=names)
     values = {name: np.array([recorded.measures.get(name, np.nan)]) for name in names}
     for name, sources, start, stop in integrals:
-        power = np.sum([recorded[f"@{source}[p]"].real for source in sources], axis=0)
-        energy = -_integral(recorded["time"].real, power, start, stop)  # [p] is what a source takes up
-        values[name] = np.array([energy])
+        power = np.sum([_delivered(recorded, source) for source in sources], axis=0)
+        values[name] = np.array([_integral(recorded["time"].real, power, start, stop)])
     for name, vector in vectors:
         values[name] = np.array([_value(recorded, vector)])
     return values
+
+
+def power_vectors(source: str) -> tuple[str, ...]:
+    """The vectors that the power of an independent source is made of; ``source`` is ngspice's name.
+
+    A current source's own ``[p]`` is that of its DC value and of one device.
+    """
+    return (f"@{source}[v]", f"@{source}[current]") if source.startswith("i") else (f"@{source}[p]",)
+
+
+def _delivered(recorded: Waveforms, source: str) -> NDArray[np.float64]:
+    """The power that a source delivers at each time point, W."""
+    factors = [recorded[name].real for name in power_vectors(source)]
+    # A voltage source's is what it takes up; a current source's voltage counts along its current.
+    return np.prod(factors, axis=0) if len(factors) > 1 else -factors[0]
 
 
 def _value(recorded: Waveforms, vector: str) -> float:

@@ -100,7 +100,7 @@ def _netlist_part(table: LookupTable, definition: NetlistDefinition, points: Seq
             missing = [name for name in table.quantities if math.isnan(values[place(table, name, point)])]
             if missing:
                 failures[digest] = (
-                    outcome.failure.reason if outcome.failure else without_value(missing, definition.vectors)
+                    outcome.failure.reason if outcome.failure else without_value(missing, definition)
                 )
         return Again(values, failures, frozenset(digests))
 

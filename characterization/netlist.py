@@ -249,9 +249,9 @@ class _Found:
             expected = tuple(each.name for each in self.definition.measures if each.may_lack)
             if missing and set(missing) <= set(expected):
                 self.expected[point] = tuple(missing)
-                self.first_failure = self.first_failure or without_value(missing, self.definition.vectors)
+                self.first_failure = self.first_failure or without_value(missing, self.definition)
             elif missing:
-                self.failed[point] = without_value(missing, self.definition.vectors)
+                self.failed[point] = without_value(missing, self.definition)
                 kept = keep_deck(self.units.deck(point))
                 self.first_failure = self.first_failure or (
                     f"{self.failed[point]}. A replay gives ngspice's words on it.\n  {kept}"
@@ -260,17 +260,25 @@ class _Found:
                 self.aids[point] = outcome.aid
 
 
-def without_value(measures: Sequence[str], vectors: Mapping[str, str]) -> str:
+def without_value(measures: Sequence[str], definition: NetlistDefinition) -> str:
     """What to say of a simulation that ran and left these measures without a value.
 
     Args:
         measures: their names.
-        vectors: the vectors that measures are, by name.
+        definition: the sweep's, by which a name is a ``.meas`` line, a vector or an energy.
     """
-    lines = [name for name in measures if name not in vectors]
-    gone = [vectors[name] for name in measures if name in vectors]
-    said = [f".meas {listed(lines)} gave no value"] if lines else []
-    return "; ".join([*said, *([f"the run has no vector {listed(gone)}"] if gone else [])])
+    vectors = definition.vectors
+    windows = {each.name for each in definition.measures if each.integral is not None}
+    lines = [name for name in measures if name not in vectors and name not in windows]
+    kinds = (
+        (".meas {} gave no value", lines),
+        ("the run has no vector {}", [vectors[name] for name in measures if name in vectors]),
+        (
+            "the window of {} reaches beyond the times of the run",
+            [name for name in measures if name in windows],
+        ),
+    )
+    return "; ".join(words.format(listed(names)) for words, names in kinds if names)
 
 
 def _integral_of(kept: Mapping[str, Any] | None) -> Integral | None:

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from characterization.measured import power_vectors
 from characterization.netlist_checks import check_deck, check_names, check_size
 from characterization.netlist_sweep import Axis, Measure, NetlistDefinition
 from characterization.source_power import Integral, check_analysis, named_sources, saving
@@ -329,7 +330,8 @@ def _saved(decks: Sequence[Deck], measures: Sequence[Measure], batch: int) -> li
             key = f"measures.{each.name}"
             if each.integral is not None:
                 check_analysis(deck, ("tran",), key=f"{key}: integrating")
-                names += [f"@{source}[p]" for source in named_sources(each.integral, deck, key=key)]
+                sources = named_sources(each.integral, deck, key=key)
+                names += [vector for source in sources for vector in power_vectors(source)]
             elif each.vector is not None:
                 check_analysis(deck, ("op", "noise"), key=f"{key}: a vector's one value")
                 names.append(each.vector)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from characterization.values import DefinitionError
 from spicebridge.deck import Deck
-from spicebridge.settings import did_you_mean, listed, shortened
+from spicebridge.settings import did_you_mean, listed
 
 _ANALYSIS = re.compile(r"^\.(tran|ac|dc|op|noise|tf|pz|sens|sp|disto)\b", re.IGNORECASE)
 _SUBCIRCUIT = re.compile(r"^\.subckt\s+(\S+)", re.IGNORECASE)
@@ -60,11 +60,6 @@ def _within(name: str, inside: dict[str, list[str]], *, prefix: tuple[str, ...],
     return found
 
 
-_NOT_CONSTANT = re.compile(
-    r"\b(?:pulse|sin|exp|pwl|sffm|am|trnoise|trrandom|external)\b|\bm\s*=", re.IGNORECASE
-)
-
-
 def named_sources(integral: Integral, deck: Deck, *, key: str) -> tuple[str, ...]:
     """The sources of an integral by ngspice's names.
 
@@ -81,16 +76,7 @@ def named_sources(integral: Integral, deck: Deck, *, key: str) -> tuple[str, ...
                 f"{key}.sources: the deck has no independent source {name}."
                 f"{did_you_mean(name.lower(), spelled)} It has: {listed(spelled)}."
             )
-    names = tuple(spelled[name.lower()] for name in integral.sources) or there
-    for name in names:
-        element = name.rpartition(".")[2].lower()
-        for line in deck.lines:
-            if element[0] == "i" and line.lower().split()[0] == element and _NOT_CONSTANT.search(line):
-                raise DefinitionError(
-                    f"{key}: {shortened(line, 60)!r}: of a current source ngspice's power is that of its DC "
-                    "value alone. Name voltage sources in sources, or measure it with .meas and par."
-                )
-    return names
+    return tuple(spelled[name.lower()] for name in integral.sources) or there
 
 
 def _plain(name: str) -> str:

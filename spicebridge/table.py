@@ -217,10 +217,16 @@ class LookupTable:
         if amiss.any():
             wrong, at = float(points[amiss].flat[0]), int(place[amiss].flat[0])
             near = ", ".join(f"{each:.12g}" for each in held[max(at - 1, 0) : at + 2])
+            by_name = "labels" not in self.data[axis].attrs  # nobody said that they are labels
             raise TableError(
                 f"{axis}={wrong:.12g} is not in table {self.name}: its {axis} are labels, {len(held)} of "
-                f"them, and between labels there is nothing to interpolate. The nearest: {near}. If they are "
-                f"quantities after all, say so in the table's TOML: labels = false under [axes.{axis}]."
+                f"them, and between labels there is nothing to interpolate. The nearest: {near}."
+                + (
+                    " If they are quantities after all, say so in the table's TOML: labels = false under "
+                    f"[axes.{axis}]."
+                    if by_name
+                    else ""
+                )
             )
         return meant
 

@@ -177,12 +177,30 @@ def test_sources_are_named_as_ngspice_names_them(tmp_path: Path) -> None:
     assert sources_of(make_deck(text, folder=tmp_path, name="names")) == ("i1", "v.x1.vdd", "v.xtwo.vdd")
 
 
-@pytest.mark.parametrize("source", ["pulse(0 1m 0.5u 1n 1n 0.2u 20u)", "dc 1m m=3", "pwl(0 0 1u 1m)"])
-def test_a_current_source_that_ngspice_takes_for_another_is_refused(tmp_path: Path, source: str) -> None:
-    """Its @i1[p] is that of the DC value alone, and of one device."""
-    deck = f"currents\n.param rval=1k\ni1 0 b {source}\nr2 b 0 {{rval}}\nv1 a 0 1\nr1 a 0 1k\n"
-    deck += ".tran 1n 10n\n.end\n"
-    for sources in ({}, {"sources": ["i1"]}):
-        with pytest.raises(DefinitionError, match="current source ngspice's power is that of its DC value"):
-            table_of(tmp_path, deck, integral(**sources))
-    table_of(tmp_path, deck, integral(sources=["v1"]))
+@pytest.mark.parametrize(
+    ("deck", "joules"),
+    [
+        ("i1 0 b pulse(0 1m 1n 1f 1f 0.2n 1)", 500 * 1e-6 * 0.2e-9),
+        ("i1 0 b dc 1m m=3", 500 * 9e-6 * 2e-9),
+        ("i1 0 b pwl(0 0 2n 1m)", 500 * 1e-6 * 2e-9 / 3),
+        ("i1 b 0 sin(0 1m 1g)", 500 * 1e-6 * 2e-9 / 2),
+        (".subckt cell a\ni1 0 a pwl(0 0 2n 1m)\n.ends\nx1 b cell m=2", 500 * 4e-6 * 2e-9 / 3),
+    ],
+)
+def test_a_current_source_delivers_its_voltage_times_its_whole_current(
+    tmp_path: Path, deck: str, joules: float
+) -> None:
+    """Its own [p] in ngspice is that of the DC value, and of one device."""
+    text = (
+        f"currents\n.param rval=1k\n{deck}\nr2 b 0 500\nv1 a 0 1\nr1 a 0 {{rval}}\n.tran 1p 2n 0 1p\n.end\n"
+    )
+    name = "x1.i1" if "subckt" in deck else "i1"
+    table = table_of(tmp_path, text, integral(sources=[name]) + integral("all"))
+    assert table.data["energy"].values == pytest.approx([joules, joules], rel=2e-3)
+    drawn = [joules + 2e-9 / r for r in (500, 1000)]
+    assert table.data["all"].values == pytest.approx(drawn, rel=2e-3)
+
+
+def test_a_window_beyond_the_run_is_named(tmp_path: Path) -> None:
+    table = table_of(tmp_path, RC.replace("SAVE", ""), integral() + integral("late", to=1.0))
+    assert {hole["why"] for hole in table.holes} == {"the window of late reaches beyond the times of the run"}

@@ -1,9 +1,10 @@
-"""Run records from a stranger: a command ends well or in a sentence, and stays in its folder."""
+"""Records, tables, checkpoints from a stranger: a command ends well or in a sentence, and stays in place."""
 
 from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 
 import pytest
 
@@ -13,19 +14,19 @@ from tests.fuzzing import Tally, place, try_commands
 SEED = 13
 
 
+@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    ("count", "seconds"), [(40, math.inf), pytest.param(10_000, 60.0, marks=pytest.mark.slow)]
+    ("kind", "few"), [("records", 40), ("tables", 40), ("checkpoints", 15)], ids=lambda value: str(value)
 )
-def test_mutated_records_never_give_a_traceback(
-    tmp_path_factory: pytest.TempPathFactory, count: int, seconds: float
+def test_mutants_never_give_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, few: int, slow: bool
 ) -> None:
-    with place(tmp_path_factory.mktemp("records")) as where:
-        tally = fuzz_records.fuzz(
-            where, seed=SEED, count=count, seconds=seconds, pages=50 if count < 1000 else 20
-        )
+    fuzz = import_module(f"tests.fuzz_{kind}").fuzz
+    with place(tmp_path_factory.mktemp(kind)) as where:
+        tally = fuzz(where, seed=SEED, count=10_000 if slow else few, seconds=60.0 if slow else math.inf)
     assert tally.parsed > tally.made / 2, tally.text()
     assert not tally.faults, tally.text()
-    assert tally.accepted > tally.commands / 20, f"hardly a record gets past the first check: {tally.text()}"
+    assert tally.accepted > tally.commands / 20, f"hardly one gets past the first check: {tally.text()}"
 
 
 @pytest.mark.parametrize(
